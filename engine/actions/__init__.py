@@ -1,0 +1,1 @@
+"""Action plugins: one file per action, one folder per system."""

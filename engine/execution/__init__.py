@@ -1,0 +1,1 @@
+"""Runs a plan: schedule, attempt, retry, windows, guard. Never names an action or a transport."""

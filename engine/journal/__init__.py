@@ -1,0 +1,1 @@
+"""Stores of events: append, read, claim. They never interpret an event."""

@@ -1,0 +1,1 @@
+"""Simulators as real servers on loopback, in processes of their own."""

@@ -1,0 +1,1 @@
+"""Nouns of the product: frozen values and pure functions, standard library only."""

@@ -1,0 +1,264 @@
+"""The facts a journal holds. Each class is one kind of event; its docstring is its reference.
+
+Events are past tense, hold JSON values only and no secret. ``encode`` and ``decode`` are the one place that knows their form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What all events share. ``address`` is that of an item (``phase/step[item]``) or of a block, or empty for the run."""
+
+    kind: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run began. ``header`` is the plan's header as JSON; ``totals`` what the plan promised, by outlook."""
+
+    kind: ClassVar[str] = "run_started"
+    scope: str
+    plan_id: str
+    actor: str
+    host: str
+    pid: int
+    header: Mapping[str, Any]
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed(Event):
+    """Somebody took the run up again after it stopped or died."""
+
+    kind: ClassVar[str] = "run_resumed"
+    actor: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOverridden(Event):
+    """Work was let start outside its window; ``reason`` is what the operator gave."""
+
+    kind: ClassVar[str] = "window_overridden"
+    window: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowClosed(Event):
+    """A window shut with items still waiting; they keep until ``reopens`` (ISO 8601, empty when unknown)."""
+
+    kind: ClassVar[str] = "window_closed"
+    address: str
+    window: str
+    waiting: int
+    reopens: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemIntended(Event):
+    """A write is about to happen. Durable before the effect; without an outcome after it, the item is in doubt."""
+
+    kind: ClassVar[str] = "item_intended"
+    address: str
+    key: str
+    summary: str
+    attempt: int
+    observable: bool
+    """False when the effect cannot be read back: such an item in doubt is a question to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChanged(Event):
+    """The change was made and its read-back converged. ``adopted``: the effect of an earlier, lost attempt was found in place."""
+
+    kind: ClassVar[str] = "item_changed"
+    address: str
+    summary: str
+    receipt: Mapping[str, Any]
+    fields: tuple[tuple[str, Any, Any], ...] = ()
+    diff: tuple[str, ...] = ()
+    adopted: bool = False
+    reversible: bool = True
+    attempt: int = 1
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUnchanged(Event):
+    """It already was as it should be."""
+
+    kind: ClassVar[str] = "item_unchanged"
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRan(Event):
+    """An effect that cannot be read back was carried out, once."""
+
+    kind: ClassVar[str] = "item_ran"
+    address: str
+    summary: str
+    receipt: Mapping[str, Any]
+    attempt: int = 1
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemProved(Event):
+    """A check was read to be true."""
+
+    kind: ClassVar[str] = "item_proved"
+    address: str
+    summary: str
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRetried(Event):
+    """An attempt failed in a way that may pass; the next one comes in ``wait_s`` seconds."""
+
+    kind: ClassVar[str] = "item_retried"
+    address: str
+    why: str
+    attempt: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailed(Event):
+    """It ended without success. ``cause``: temporary (retries used up), permanent, moved (since the plan), bug."""
+
+    kind: ClassVar[str] = "item_failed"
+    address: str
+    why: str
+    cause: str
+    attempt: int = 1
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemBlocked(Event):
+    """Not tried, because ``by`` did not succeed for it."""
+
+    kind: ClassVar[str] = "item_blocked"
+    address: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSkipped(Event):
+    """Its ``when`` was false."""
+
+    kind: ClassVar[str] = "item_skipped"
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemInDoubt(Event):
+    """An effect may or may not have happened and cannot be read; a person must say."""
+
+    kind: ClassVar[str] = "item_in_doubt"
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAnswered(Event):
+    """A person settled an item in doubt: ``answer`` is ``done`` or ``again``."""
+
+    kind: ClassVar[str] = "item_answered"
+    address: str
+    answer: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReopened(Event):
+    """A failed or blocked item was put back to be tried again (``retry``)."""
+
+    kind: ClassVar[str] = "item_reopened"
+    address: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTripped(Event):
+    """Failures in a block went over its limit: nothing new starts."""
+
+    kind: ClassVar[str] = "guard_tripped"
+    address: str
+    failed: int
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInterrupted(Event):
+    """The operator or the system asked the run to stop; what was running was let finish."""
+
+    kind: ClassVar[str] = "run_interrupted"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting."""
+
+    kind: ClassVar[str] = "run_finished"
+    status: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+KINDS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        RunStarted, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
+        ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemInDoubt, ItemAnswered, ItemReopened,
+        GuardTripped, RunInterrupted, RunFinished,
+    )
+}
+
+_FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event as journalled: numbered from 1 within its run, timed, and chained by hash to the one before."""
+
+    run: str
+    seq: int
+    at: datetime
+    event: Event
+    hash: str = ""
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """The event's fields, without its kind."""
+    return {name: getattr(event, name) for name in _FIELDS[event.kind]}
+
+
+def decode(kind: str, data: Mapping[str, Any]) -> Event:
+    """Rebuilds an event. Raises ``KeyError`` for an unknown kind; unknown fields of a newer version are dropped."""
+    cls = KINDS[kind]
+    values = {name: data[name] for name in _FIELDS[kind] if name in data}
+    for name in ("fields", "diff"):
+        if name in values:
+            values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
+    return cls(**values)
+
+
+def address_of_event(event: Event) -> str:
+    """The address an event is about; empty for the run as a whole."""
+    return getattr(event, "address", "")

@@ -1,0 +1,188 @@
+"""A run as it stands: a fold over its events. A finished, a running and a crashed run are read the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from engine.model import event as ev
+
+
+class ItemStatus(Enum):
+    """How one address stands. ``settled``: nothing more will happen to it in this run, unless it is reopened."""
+
+    INTENDED = "intended"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    RAN = "ran"
+    PROVED = "proved"
+    SKIPPED = "skipped"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    IN_DOUBT = "in_doubt"
+    REOPENED = "reopened"
+
+    @property
+    def ended_well(self) -> bool:
+        return self in _WELL
+
+    @property
+    def settled(self) -> bool:
+        return self in _WELL or self in (ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT)
+
+
+_WELL = frozenset({ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.SKIPPED})
+
+
+class RunStatus(Enum):
+    """``RUNNING`` also covers a run whose process died; the lease tells the two apart."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TRIPPED = "tripped"
+    WAITING = "waiting"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True)
+class ItemState:
+    """The last word on one address."""
+
+    status: ItemStatus
+    why: str = ""
+    summary: str = ""
+    at: datetime | None = None
+    receipt: Mapping[str, Any] | None = None
+    key: str = ""
+    observable: bool = True
+    open_intent: bool = False
+    attempt: int = 0
+    answer: str = ""
+
+
+@dataclass(slots=True)
+class RunState:
+    """All that is known of a run. Feed it with ``apply``; it never reads a clock or a store."""
+
+    run: str = ""
+    status: RunStatus = RunStatus.RUNNING
+    started: ev.RunStarted | None = None
+    started_at: datetime | None = None
+    last_at: datetime | None = None
+    items: dict[str, ItemState] = field(default_factory=dict)
+    tripped: ev.GuardTripped | None = None
+    overrides: list[ev.WindowOverridden] = field(default_factory=list)
+    last_seq: int = 0
+
+    def apply(self, record: ev.Record) -> None:
+        """Takes one event into account."""
+        self.run, self.last_seq, self.last_at = record.run, record.seq, record.at
+        handler = _HANDLERS.get(type(record.event))
+        if handler is not None:
+            handler(self, record.event, record.at)
+
+    def counts(self) -> dict[str, int]:
+        """Items by status."""
+        counted: dict[str, int] = {}
+        for item in self.items.values():
+            counted[item.status.value] = counted.get(item.status.value, 0) + 1
+        return counted
+
+    def item(self, address: str) -> ItemState:
+        """The state of an address, made when first heard of."""
+        found = self.items.get(address)
+        if found is None:
+            found = self.items[address] = ItemState(ItemStatus.INTENDED)
+        return found
+
+
+def fold(records: Iterable[ev.Record]) -> RunState:
+    """RunState = fold(events)."""
+    state = RunState()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def _started(state: RunState, event: Any, at: datetime) -> None:
+    state.started, state.started_at, state.status = event, at, RunStatus.RUNNING
+
+
+def _resumed(state: RunState, event: Any, at: datetime) -> None:
+    state.status, state.tripped = RunStatus.RUNNING, None
+
+
+def _overridden(state: RunState, event: Any, at: datetime) -> None:
+    state.overrides.append(event)
+
+
+def _intended(state: RunState, event: Any, at: datetime) -> None:
+    item = state.item(event.address)
+    item.status, item.key, item.summary, item.at = ItemStatus.INTENDED, event.key, event.summary, at
+    item.observable, item.open_intent, item.attempt, item.answer = event.observable, True, event.attempt, ""
+
+
+def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
+    def handle(state: RunState, event: Any, at: datetime) -> None:
+        item = state.item(event.address)
+        item.status, item.at, item.open_intent = status, at, False
+        item.why = getattr(event, "why", "") or getattr(event, "by", "")
+        item.summary = getattr(event, "summary", "") or item.summary
+        item.receipt = getattr(event, "receipt", None)
+        item.attempt = getattr(event, "attempt", item.attempt)
+
+    return handle
+
+
+def _retried(state: RunState, event: Any, at: datetime) -> None:
+    # The intent stays open: until an attempt ends, its effect may have happened.
+    item = state.item(event.address)
+    item.status, item.why, item.at, item.attempt = ItemStatus.RETRYING, event.why, at, event.attempt
+
+
+def _failed(state: RunState, event: Any, at: datetime) -> None:
+    item = state.item(event.address)
+    item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
+
+
+def _in_doubt(state: RunState, event: Any, at: datetime) -> None:
+    item = state.item(event.address)
+    item.status, item.why, item.at = ItemStatus.IN_DOUBT, event.why, at
+
+
+def _answered(state: RunState, event: Any, at: datetime) -> None:
+    item = state.item(event.address)
+    item.answer, item.at = event.answer, at
+    item.open_intent = False
+    item.status = ItemStatus.RAN if event.answer == "done" else ItemStatus.REOPENED
+
+
+def _reopened(state: RunState, event: Any, at: datetime) -> None:
+    state.item(event.address).status = ItemStatus.REOPENED
+
+
+def _tripped(state: RunState, event: Any, at: datetime) -> None:
+    state.tripped = event
+
+
+def _interrupted(state: RunState, event: Any, at: datetime) -> None:
+    state.status = RunStatus.INTERRUPTED
+
+
+def _finished(state: RunState, event: Any, at: datetime) -> None:
+    state.status = RunStatus(event.status)
+
+
+_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
+    ev.RunStarted: _started, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden, ev.ItemIntended: _intended,
+    ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
+    ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
+    ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
+    ev.ItemInDoubt: _in_doubt, ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
+    ev.RunInterrupted: _interrupted, ev.RunFinished: _finished,
+}

@@ -1,0 +1,139 @@
+"""A runbook as read and checked: phases of blocks of steps.
+
+A *block* is what the schedule orders: either one step, or a group of steps that each item goes through on its own (lanes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from engine.model.source import DataPath, Document
+from engine.model.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A number of items or a share of them: ``5`` or ``10%``."""
+
+    value: float
+    percent: bool = False
+
+    def of(self, total: int) -> int:
+        """The limit as a count of ``total`` items; shares round down."""
+        return int(total * self.value / 100) if self.percent else int(self.value)
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{'%' if self.percent else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a temporary failure is tried again: waits grow by doubling from ``backoff_s`` to ``max_backoff_s``."""
+
+    attempts: int = 1
+    backoff_s: float = 1.0
+    max_backoff_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """What a block runs over and how fast. Without ``for_each`` it runs once."""
+
+    for_each: str | None = None
+    where: str | None = None
+    parallel: int = 1
+    rate: float | None = None
+    """Starts per second."""
+    batches: tuple[Limit, ...] = ()
+    """Canaries: a batch starts when the one before has ended well. The last size repeats."""
+    max_failures: Limit = Limit(0)
+    """More failed items than this stop the run from starting anything new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action on one item. ``args`` and ``when`` may hold templates; they are rendered per item."""
+
+    name: str
+    phase: str
+    action: str
+    args: Mapping[str, object]
+    path: DataPath
+    """Where the step stands in the runbook's document."""
+    title: str = ""
+    when: str | None = None
+    retry: Retry = Retry()
+    timeout_s: float = 60.0
+    """For one attempt: each exchange with the other side must end within what is left of it."""
+    settle_s: float | None = None
+    """How long read-back may take to show the change; None = the action's own."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.phase}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A step, or a group of steps run in lanes. ``needs`` are addresses of blocks that must have ended well before."""
+
+    name: str
+    phase: str
+    steps: tuple[Step, ...]
+    fan_out: FanOut
+    needs: tuple[str, ...]
+    path: DataPath
+    window: Window | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self.phase}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A named part of the migration."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A value asked for on the command line (``--set``)."""
+
+    name: str
+    type: str
+    description: str = ""
+    default: object = None
+    required: bool = False
+    choices: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """One type of migration, for any customer."""
+
+    name: str
+    title: str
+    description: str
+    phases: tuple[Phase, ...]
+    document: Document
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    digest: str = ""
+    """SHA-256 over the meaning, not over layout and comments."""
+    known_gaps: tuple[str, ...] = ()
+    """What this migration does not carry over; every report lists it."""
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks in the order they stand."""
+        for phase in self.phases:
+            yield from phase.blocks
+
+    def steps(self) -> Iterator[Step]:
+        """All steps in the order they stand."""
+        for block in self.blocks():
+            yield from block.steps

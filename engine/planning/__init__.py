@@ -1,0 +1,1 @@
+"""Turns a runbook and an inventory into a plan by reading the real systems."""

@@ -1,0 +1,338 @@
+"""The seams: what the engine asks of actions, sessions, stores, clocks and watchers.
+
+Everything here is a Protocol; the concrete things meet in ``wiring`` alone. Sessions carry bytes: they never decide and
+never retry. A session opened read-only raises ``WriteRefused`` on every verb that could alter the other side.
+
+Failures: sessions and actions raise ``Temporary`` or ``Permanent``; anything else is journalled as a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from engine.model.event import Event, Record
+from engine.model.plan import Change, Effect, Receipt, Unpredictable
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    def now(self) -> datetime:
+        """Wall time, aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits; returns early when the run is asked to stop."""
+        ...
+
+
+# ---------------------------------------------------------------- sessions
+
+
+class FileSession(Protocol):
+    """Files on some system, whole: a local folder, SFTP, or a TFTP server. Paths are relative to the connection's root."""
+
+    can_remove: bool
+    """False where the protocol has no way to delete (TFTP): a created file then cannot be undone."""
+
+    def read(self, path: str) -> bytes | None:
+        """The whole content; None when it does not exist."""
+        ...
+
+    def write(self, path: str, data: bytes, mode: int | None = None) -> None:
+        """Replaces the whole file, atomically where the protocol allows. ``mode``: permission bits, where they exist."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Deletes it; no error when it is not there."""
+        ...
+
+    def modified_at(self, path: str) -> datetime | None:
+        """When it last changed, by the other side's clock; None when that cannot be told or it does not exist."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class ShellSession(Protocol):
+    """Commands on another system."""
+
+    def probe(self, command: str, stdin: bytes = b"") -> CommandResult:
+        """Runs a command that is declared to only read. Allowed read-only."""
+        ...
+
+    def run(self, command: str, stdin: bytes = b"") -> CommandResult:
+        """Runs a command that may alter the system."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """An HTTP answer. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    data: Any = None
+    """The parsed body when it is JSON, else None."""
+
+
+class HttpSession(Protocol):
+    """A REST API: base URL and credentials are the connection's."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpReply:
+        """One exchange. GET, HEAD and OPTIONS read; every other method writes.
+
+        Answers of every status come back as they are, except what names itself as passing: 429, 502, 503, 504 and
+        connection failures raise ``Temporary`` (with the wait the server asked for); 401 and 403 raise ``Permanent``.
+        """
+        ...
+
+
+class MailSession(Protocol):
+    """A mail submission server."""
+
+    def check(self) -> None:
+        """Connects, negotiates TLS and logs in, sends nothing."""
+        ...
+
+    def send(self, message: bytes, sender: str, recipients: Sequence[str]) -> Mapping[str, str]:
+        """Hands one RFC 5322 message over. Returns refused recipients -> reason; raises when all were refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SipReply:
+    """The final answer to a SIP request."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class SipSession(Protocol):
+    """SIP requests outside a dialog, over UDP."""
+
+    def options(self, uri: str) -> SipReply:
+        """Asks whether anybody is there. Reads."""
+        ...
+
+    def notify(self, uri: str, event: str, *, content_type: str = "", body: bytes = b"") -> SipReply:
+        """An unsolicited NOTIFY with this Event header. Writes. Answers 401/407 with digest when it has credentials."""
+        ...
+
+
+class Keep(Protocol):
+    """Contents put aside so that a change can be undone: mode 0600, named by digest."""
+
+    def put(self, data: bytes) -> str:
+        """Stores and returns the name."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """What ``put`` stored. Raises ``Permanent`` when it is gone."""
+        ...
+
+
+class Sessions(Protocol):
+    """What an action is given (``at``): sessions by connection name, bound to one item, one attempt and its deadline."""
+
+    clock: Clock
+    keep: Keep
+    scope: str
+    """The customer scope, for deterministic identifiers."""
+    address: str
+    """The address being worked on."""
+
+    def files(self, connection: str) -> FileSession:
+        """For connections of type local, tftp, sftp, ssh."""
+        ...
+
+    def shell(self, connection: str, host: str | None = None) -> ShellSession:
+        """For type ssh. ``host`` replaces the connection's own: one login for many phones."""
+        ...
+
+    def http(self, connection: str) -> HttpSession:
+        """For types http, telnyx, twilio, netsapiens."""
+        ...
+
+    def mail(self, connection: str) -> MailSession:
+        """For type smtp."""
+        ...
+
+    def sip(self, connection: str) -> SipSession:
+        """For type sip."""
+        ...
+
+    def connection_type(self, connection: str) -> str:
+        """The type of a connection, such as ``telnyx``."""
+        ...
+
+    def setting(self, connection: str, name: str, default: object = None) -> Any:
+        """A plain setting of a connection; never a secret one."""
+        ...
+
+    def render(self, template: str, extra: Mapping[str, object] | None = None) -> str:
+        """Renders a template file with the item's whole context plus ``extra``. Template names are relative to the
+        project's ``templates/`` folder. Raises ``InvalidInput`` pointing at file and line."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """Masks every secret known for this item and its connections."""
+        ...
+
+    def locked(self, name: str) -> AbstractContextManager[None]:
+        """Serialises work on a shared thing within this run, such as one file on one host."""
+        ...
+
+
+# ---------------------------------------------------------------- actions
+
+A = TypeVar("A")
+S = TypeVar("S")
+A_contra = TypeVar("A_contra", contravariant=True)
+
+
+class Action(Protocol[A, S]):
+    """One kind of change to one kind of system.
+
+    ``diff`` is pure. ``observe`` may only read; it gets read-only sessions. ``apply`` makes the one write and is called
+    again with the same ``key`` when an attempt was lost. Optional: ``undo(receipt, args, at, key=...)``.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    effect: ClassVar[Effect]
+    doc: ClassVar[str]
+    """One sentence: what the operator gets."""
+    settle_s: ClassVar[float]
+    """How long read-back may take to show a change."""
+    local: ClassVar[bool]
+    """True when it only works on this machine's processor and disk: the engine then works in chunks, not threads."""
+    Args: type[A]
+
+    def observe(self, args: A, at: Sessions) -> S:
+        """Reads what is there."""
+        ...
+
+    def diff(self, args: A, seen: S) -> Change | Unpredictable | None:
+        """What would change; None = already so."""
+        ...
+
+    def apply(self, change: Change | Unpredictable, args: A, at: Sessions, *, key: str) -> Receipt:
+        """Makes the change."""
+        ...
+
+
+class Undoable(Protocol[A_contra]):
+    """An action that can take its change back."""
+
+    def undo(self, receipt: Receipt, args: A_contra, at: Sessions, *, key: str) -> None:
+        """Restores what ``apply`` found."""
+        ...
+
+
+# ---------------------------------------------------------------- stores and watchers
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A line in the list of runs."""
+
+    run: str
+    scope: str
+    runbook: str
+    plan_id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a scope."""
+
+    scope: str
+    run: str
+    host: str
+    pid: int
+    actor: str
+    since: datetime
+
+
+class Journal(Protocol):
+    """Append-only events per run, and one lease per scope. One process writes a run at a time; any may read."""
+
+    def append(self, run: str, events: Sequence[Event]) -> int:
+        """Queues events, in order, and returns a ticket. Does not wait."""
+        ...
+
+    def flush(self, ticket: int | None = None) -> None:
+        """Waits until everything up to ``ticket`` (or all) is on disk. Raises ``JournalBroken`` when that fails."""
+        ...
+
+    def read(self, run: str, after: int = 0) -> Iterator[Record]:
+        """The run's events past sequence ``after``, durable ones only. Raises ``JournalBroken`` when the chain is broken."""
+        ...
+
+    def subscribe(self, watcher: Callable[[Sequence[Record]], None]) -> None:
+        """Calls ``watcher`` with events once durable, in order, from one thread."""
+        ...
+
+    def runs(self, scope: str | None = None) -> list[RunInfo]:
+        """All runs, newest first."""
+        ...
+
+    def run_of_plan(self, plan_id: str) -> str | None:
+        """The run a plan was applied by."""
+        ...
+
+    def last_changes(self, scope: str, runbook: str) -> Mapping[str, datetime]:
+        """Address -> when any run of this runbook (by name) for this scope last changed it."""
+        ...
+
+    def acquire(self, lease: Lease) -> None:
+        """Takes the scope's lease. Raises ``LockHeld`` while another live process holds it; a dead holder is replaced."""
+        ...
+
+    def holder(self, scope: str) -> Lease | None:
+        """Who holds the scope, alive or not."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Gives the lease back; no error when it is not held."""
+        ...
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        ...
+
+
+class Observer(Protocol):
+    """Watches a run. It cannot alter it; what it raises is a bug and is not swallowed."""
+
+    def on_records(self, records: Sequence[Record]) -> None:
+        """Durable events, in order."""
+        ...

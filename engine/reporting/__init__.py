@@ -1,0 +1,1 @@
+"""Events to console, JSON lines, HTML, CSV and JUnit."""

@@ -1,0 +1,1 @@
+"""Sessions to other systems. They carry bytes; they never decide and never retry."""

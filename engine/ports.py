@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from engine.model.event import Event, Record
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
+from engine.model.secret import Secret
 
 
 class Clock(Protocol):
@@ -120,8 +121,12 @@ class MailSession(Protocol):
         """Connects, negotiates TLS and logs in, sends nothing."""
         ...
 
-    def send(self, message: bytes, sender: str, recipients: Sequence[str]) -> Mapping[str, str]:
-        """Hands one RFC 5322 message over. Returns refused recipients -> reason; raises when all were refused."""
+    def send(self, message: bytes, sender: str, recipients: Sequence[str]) -> str:
+        """Hands one RFC 5322 message over, to every recipient or to none. Returns what the server said on taking it.
+
+        ``Temporary`` and ``Permanent`` mean that it certainly was not sent; ``InDoubt`` that nobody can tell, because the
+        connection was lost between the end of the message and the server's answer.
+        """
         ...
 
 
@@ -158,11 +163,44 @@ class Keep(Protocol):
         ...
 
 
+OutboxStatus = Literal["unsent", "sending", "sent"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One message in the outbox. ``detail``: the server's answer, or why it was not sent."""
+
+    message_id: str
+    scope: str
+    address: str
+    status: OutboxStatus
+    at: datetime
+    """When it got this status."""
+    detail: str = ""
+
+
+class Outbox(Protocol):
+    """Messages put down before they are sent, by Message-ID, so that none leaves twice. Every change is durable on return."""
+
+    def status(self, message_id: str) -> OutboxEntry | None:
+        """What is known of a message; None when it never was put here."""
+        ...
+
+    def put(self, message_id: str, message: bytes, *, scope: str, address: str) -> None:
+        """Puts a message down as ``unsent``. Raises ``Permanent`` when it is there and not unsent."""
+        ...
+
+    def mark(self, message_id: str, status: OutboxStatus, detail: str = "") -> None:
+        """``sending`` before the first byte leaves, then ``sent``, or ``unsent`` when the server certainly has not taken it."""
+        ...
+
+
 class Sessions(Protocol):
     """What an action is given (``at``): sessions by connection name, bound to one item, one attempt and its deadline."""
 
     clock: Clock
     keep: Keep
+    outbox: Outbox
     scope: str
     """The customer scope, for deterministic identifiers."""
     address: str
@@ -199,6 +237,10 @@ class Sessions(Protocol):
     def render(self, template: str, extra: Mapping[str, object] | None = None) -> str:
         """Renders a template file with the item's whole context plus ``extra``. Template names are relative to the
         project's ``templates/`` folder. Raises ``InvalidInput`` pointing at file and line."""
+        ...
+
+    def has_template(self, template: str) -> bool:
+        """Whether a template file of this name exists."""
         ...
 
     def redact(self, text: str) -> str:
@@ -335,4 +377,48 @@ class Observer(Protocol):
 
     def on_records(self, records: Sequence[Record]) -> None:
         """Durable events, in order."""
+        ...
+
+
+# ---------------------------------------------------------------- what opens sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What sessions are opened for: one item, one attempt."""
+
+    address: str
+    context: Mapping[str, Any]
+    """Names for templates, secrets revealed."""
+    redact: Callable[[str], str]
+    read_only: bool
+    deadline: float
+    """On the monotonic clock: no exchange goes on past it."""
+
+
+class SessionSource(Protocol):
+    """Hands out sessions; keeps one connection per host for the whole run."""
+
+    def bind(self, binding: Binding) -> Sessions:
+        """Sessions for one attempt. Cheap: nothing is opened until an action asks."""
+        ...
+
+    def is_local(self, connection: str) -> bool:
+        """Whether a connection stays on this machine's disk."""
+        ...
+
+    def close(self) -> None:
+        """Closes every connection."""
+        ...
+
+
+class SecretStore(Protocol):
+    """Turns references into secrets and masks every one it has turned."""
+
+    def resolve(self, written: str) -> Secret:
+        """What a reference (``env:NAME`` ...) points to; a literal is taken as it is. Raises ``Permanent`` when there is none."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """Masks the secrets of all connections opened so far."""
         ...

@@ -69,3 +69,7 @@ class Permanent(ActionFailure):
 
 class WriteRefused(Permanent):
     """A session opened read-only was asked to write. The engine refuses before a byte leaves the machine."""
+
+
+class InDoubt(Permanent):
+    """The effect may or may not have happened and cannot be read back. ``why`` says where a person can look."""

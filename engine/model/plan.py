@@ -86,6 +86,11 @@ class Unpredictable:
     why: str
     reversible: bool = False
     payload: object = field(default=None, compare=False, repr=False)
+    fields: tuple[FieldChange, ...] = ()
+    """What can be shown of it all the same, such as a mail's recipients."""
+    texts: tuple[TextChange, ...] = ()
+    """Likewise, such as a mail's text."""
+    notes: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Identifies what would be done."""

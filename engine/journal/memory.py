@@ -1,0 +1,93 @@
+"""The journal in memory: for tests, and for what leaves no trace. Numbered, chained and committed in groups as on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from engine.journal import chain
+from engine.journal.chain import EMPTY, Head, Pending, Row
+from engine.journal.chained import ChainedJournal
+from engine.journal.holder import is_same, process_identity, refuse_living
+from engine.model.event import ItemChanged, RunStarted
+from engine.ports import Clock, Lease, RunInfo
+
+
+class MemoryJournal(ChainedJournal):
+    """A ``Journal`` that is gone with the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._lock = threading.Lock()
+        self._rows: dict[str, list[Row]] = {}
+        self._runs: dict[str, RunInfo] = {}
+        self._leases: dict[str, tuple[Lease, str]] = {}
+
+    def runs(self, scope: str | None = None) -> list[RunInfo]:
+        """All runs that started, newest first."""
+        with self._lock:
+            found = [info for info in self._runs.values() if scope in (None, info.scope)]
+        return sorted(found, key=lambda info: (info.started_at, info.run), reverse=True)
+
+    def run_of_plan(self, plan_id: str) -> str | None:
+        """The run a plan was applied by."""
+        return next((info.run for info in reversed(self.runs()) if info.plan_id == plan_id), None)
+
+    def last_changes(self, scope: str, runbook: str) -> Mapping[str, datetime]:
+        """Address -> when it was last changed by a runbook of this name for this scope."""
+        found: dict[str, datetime] = {}
+        for info in self.runs(scope):
+            for row in self._rows[info.run] if info.runbook == runbook else ():
+                at = datetime.fromisoformat(row.at)
+                if row.kind == ItemChanged.kind and at > found.get(row.address, at.replace(year=1)):
+                    found[row.address] = at
+        return found
+
+    def acquire(self, lease: Lease) -> None:
+        """Takes the scope's lease. Raises ``LockHeld`` unless it is free, one's own, or a dead process's."""
+        with self._lock:
+            present, identity = self._leases.get(lease.scope, (lease, ""))
+            refuse_living(present, identity, lease)
+            self._leases[lease.scope] = (lease, process_identity(lease.pid))
+
+    def holder(self, scope: str) -> Lease | None:
+        """Who holds the scope, alive or not."""
+        with self._lock:
+            found = self._leases.get(scope)
+        return None if found is None else found[0]
+
+    def release(self, lease: Lease) -> None:
+        """Gives back this very lease."""
+        with self._lock:
+            present = self._leases.get(lease.scope)
+            if present is not None and is_same(present[0], lease):
+                del self._leases[lease.scope]
+
+    def _checked(self, run: str, after: int) -> Iterator[tuple[Row, bytes]]:
+        with self._lock:
+            rows = list(self._rows.get(run, ()))
+        if after >= len(rows):
+            return iter(())
+        start = _head(rows[after - 1]) if after else EMPTY
+        return chain.checked(run, rows[after:], start, _head(rows[-1]))
+
+    def _commit(self, batch: Sequence[Pending]) -> Sequence[Row]:
+        added = []
+        with self._lock:
+            for pending in batch:
+                rows = self._rows.setdefault(pending.run, [])
+                row = chain.chained(pending, _head(rows[-1]) if rows else EMPTY)
+                rows.append(row)
+                added.append(row)
+                if isinstance(pending.event, RunStarted):
+                    self._runs.setdefault(pending.run, _info(pending, pending.event))
+        return added
+
+
+def _head(row: Row) -> Head:
+    return Head(row.seq, row.hash)
+
+
+def _info(pending: Pending, event: RunStarted) -> RunInfo:
+    return RunInfo(pending.run, event.scope, str(event.header.get("runbook_name", "")), event.plan_id, pending.at)

@@ -52,13 +52,18 @@ class ActionFailure(Exception):
 
 
 class Temporary(ActionFailure):
-    """Trying again later may work. ``wait_s``: seconds the other side asked to wait, when it said so."""
+    """Trying again later may work.
+
+    ``wait_s``: seconds the other side asked to wait, when it said so. ``nothing_done``: True when the failure came before
+    anything could have happened over there (no connection), so that even a bare command may simply be tried again.
+    """
 
     retryable = True
 
-    def __init__(self, why: str, wait_s: float | None = None) -> None:
+    def __init__(self, why: str, wait_s: float | None = None, *, nothing_done: bool = False) -> None:
         super().__init__(why)
         self.wait_s = wait_s
+        self.nothing_done = nothing_done
 
 
 class Permanent(ActionFailure):

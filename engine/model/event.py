@@ -167,6 +167,15 @@ class ItemSkipped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemWithdrawn(Event):
+    """An intent was taken back before anything was done, because the run was stopping."""
+
+    kind: ClassVar[str] = "item_withdrawn"
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemInDoubt(Event):
     """An effect may or may not have happened and cannot be read; a person must say."""
 
@@ -225,7 +234,8 @@ KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         RunStarted, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
-        ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemInDoubt, ItemAnswered, ItemReopened,
+        ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
+        ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunFinished,
     )
 }

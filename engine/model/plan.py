@@ -85,6 +85,8 @@ class Unpredictable:
     summary: str
     why: str
     reversible: bool = False
+    not_yet_done: bool = False
+    """True when the action knows from its own records that this has not happened yet, even after a lost attempt."""
     payload: object = field(default=None, compare=False, repr=False)
     fields: tuple[FieldChange, ...] = ()
     """What can be shown of it all the same, such as a mail's recipients."""

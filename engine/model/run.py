@@ -162,6 +162,11 @@ def _answered(state: RunState, event: Any, at: datetime) -> None:
     item.status = ItemStatus.RAN if event.answer == "done" else ItemStatus.REOPENED
 
 
+def _withdrawn(state: RunState, event: Any, at: datetime) -> None:
+    item = state.item(event.address)
+    item.status, item.open_intent = ItemStatus.REOPENED, False
+
+
 def _reopened(state: RunState, event: Any, at: datetime) -> None:
     state.item(event.address).status = ItemStatus.REOPENED
 
@@ -183,6 +188,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
-    ev.ItemInDoubt: _in_doubt, ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
+    ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
+    ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
     ev.RunInterrupted: _interrupted, ev.RunFinished: _finished,
 }

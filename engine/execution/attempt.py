@@ -1,0 +1,211 @@
+"""One try at one address: look, decide, write, read back.
+
+A generator, because the write may only happen once its intent is durable: it yields the intent, and whoever drives it
+resumes it after the journal has it on disk. That way one chunk of a hundred items shares one disk flush, and one phone in a
+thread of its own uses the very same code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
+from engine.language.templates import DependsOnLater
+from engine.model import event as ev
+from engine.model.diagnostic import InvalidInput
+from engine.model.errors import ActionFailure, InDoubt, Temporary
+from engine.model.inventory import Item
+from engine.model.plan import Change, Receipt, Unpredictable, address_of
+from engine.model.runbook import Block
+from engine.planning.scene import CompiledStep, Ready, Scene
+from engine.planning.texts import diff_lines, shortened
+
+_FIRST_POLL_S = 0.1
+_SLOWEST_POLL_S = 5.0
+_JOURNALLED_DIFF_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an attempt works on."""
+
+    compiled: CompiledStep
+    block: Block
+    item: Item | None
+    expected: Expected | None
+    past: Past = NO_PAST
+    number: int = 1
+    """Of this attempt, from 1."""
+
+    @property
+    def address(self) -> str:
+        return address_of(self.compiled.step.address, None if self.item is None else self.item.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended. ``asked_s``: the wait a busy system asked for."""
+
+    event: ev.Event
+    retryable: bool = False
+    asked_s: float | None = None
+    written: bool = False
+    """Whether the write was begun, so that a later attempt must expect to find its effect."""
+
+
+Attempt = Generator[ev.ItemIntended, None, Outcome]
+
+
+def attempt(scene: Scene, task: Task) -> Attempt:
+    """Works one address once. Every failure becomes an outcome; this is the border where everything is caught."""
+    progress = _Progress(task, scene.clock.monotonic())
+    try:
+        return (yield from _work(scene, task, progress))
+    except InDoubt as doubt:
+        return Outcome(ev.ItemInDoubt(task.address, progress.redacted(doubt.why)), written=progress.written)
+    except ActionFailure as failure:
+        return _failed(scene, progress, failure)
+    except InvalidInput as invalid:
+        return Outcome(progress.failure(scene, "; ".join(d.detail for d in invalid.diagnostics), "permanent"))
+    except DependsOnLater as later:
+        return Outcome(progress.failure(scene, f"it needs the result of {later}, which has none", "permanent"))
+    except Exception as error:  # noqa: BLE001  # the border: a bug in one action must not take the run down
+        return Outcome(progress.failure(scene, _bug(task, error), "bug"), written=progress.written)
+
+
+class _Progress:
+    """What is known of a running attempt when it fails."""
+
+    __slots__ = ("ready", "started", "task", "written")
+
+    def __init__(self, task: Task, started: float) -> None:
+        self.task, self.started = task, started
+        self.ready: Ready | None = None
+        self.written = False
+
+    def redacted(self, text: str) -> str:
+        return text if self.ready is None else self.ready.redact(text)
+
+    def took_s(self, scene: Scene) -> float:
+        return round(scene.clock.monotonic() - self.started, 3)
+
+    def failure(self, scene: Scene, why: str, cause: str) -> ev.ItemFailed:
+        return ev.ItemFailed(self.task.address, self.redacted(why), cause, self.task.number, self.took_s(scene))
+
+
+def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
+    ready = progress.ready = scene.ready(task.compiled, task.block, task.item)
+    if ready is None:
+        return Outcome(ev.ItemSkipped(task.address, f"when: {task.compiled.step.when}"))
+    action = task.compiled.action
+    change = _observe(scene, ready)
+    verdict = decide(change, action.effect, task.expected, task.past)
+    if verdict is Verdict.AWAIT:
+        change = _settle(scene, ready, change)
+        verdict = Verdict.PROVED if change is None else verdict
+    if verdict is Verdict.APPLY and change is not None:
+        intent = _intent(scene, task, change, ready)
+        yield intent
+        progress.written = True
+        return _apply(scene, task, progress, change, ready, intent.key)
+    return _without_writing(scene, task, progress, change, verdict)
+
+
+def _without_writing(
+    scene: Scene, task: Task, progress: _Progress, change: Change | Unpredictable | None, verdict: Verdict
+) -> Outcome:
+    if verdict is Verdict.UNCHANGED:
+        return Outcome(ev.ItemUnchanged(task.address))
+    if verdict is Verdict.PROVED:
+        return Outcome(ev.ItemProved(task.address, "as expected", progress.took_s(scene)))
+    if verdict is Verdict.ADOPT:
+        return Outcome(_adopted(task, progress.took_s(scene)))
+    if verdict is Verdict.ASK:
+        why = "an earlier attempt may have done it, and it cannot be read back: look there, then answer"
+        return Outcome(ev.ItemInDoubt(task.address, why))
+    summary = "" if change is None else change.summary
+    if verdict is Verdict.MOVED:
+        why = f"it is not as the plan showed it ({summary}): someone or something changed it since. Plan again"
+        return Outcome(progress.failure(scene, why, "moved"))
+    return Outcome(progress.failure(scene, f"not so within {task.compiled.settle_s:g} s: {summary}", "permanent"))
+
+
+def _apply(
+    scene: Scene, task: Task, progress: _Progress, change: Change | Unpredictable, ready: Ready, key: str
+) -> Outcome:
+    action = task.compiled.action
+    receipt = action.apply(change, ready.args, scene.sessions(ready, read_only=False), key=key)
+    if isinstance(change, Unpredictable):
+        return Outcome(_ran(task, change, receipt, ready, progress.took_s(scene)), written=True)
+    left = _settle(scene, ready, _observe(scene, ready))
+    if left is None:
+        return Outcome(_changed(task, change, receipt, ready, progress.took_s(scene)), written=True)
+    why = f"written, but reading it back after {task.compiled.settle_s:g} s still shows: {left.summary}"
+    raise Temporary(why)
+
+
+def _observe(scene: Scene, ready: Ready) -> Change | Unpredictable | None:
+    action = ready.compiled.action
+    seen = action.observe(ready.args, scene.sessions(ready, read_only=True))
+    change: Change | Unpredictable | None = action.diff(ready.args, seen)
+    return change
+
+
+def _settle(scene: Scene, ready: Ready, change: Change | Unpredictable | None) -> Change | Unpredictable | None:
+    """Reads again until nothing is left to change or the settle time is over; returns what is left."""
+    give_up = scene.clock.monotonic() + ready.compiled.settle_s
+    poll_s = _FIRST_POLL_S
+    while change is not None and scene.clock.monotonic() < give_up:
+        scene.clock.sleep(min(poll_s, max(0.0, give_up - scene.clock.monotonic())))
+        poll_s = min(poll_s * 2, _SLOWEST_POLL_S)
+        change = _observe(scene, ready)
+    return change
+
+
+def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Ready) -> ev.ItemIntended:
+    raw = f"{scene.given.run}\n{ready.address}".encode()
+    key = hashlib.sha256(raw).hexdigest()[:32]
+    return ev.ItemIntended(
+        ready.address, key, ready.redact(change.summary), task.number, observable=isinstance(change, Change)
+    )
+
+
+def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
+    # A new file's every line is in the plan; what it replaced is what a report needs.
+    replaced = [text for text in change.texts if text.before is not None]
+    diff = shortened(tuple(map(ready.redact, diff_lines(replaced))), _JOURNALLED_DIFF_LINES) if replaced else ()
+    fields = tuple((field.name, field.before, field.after) for field in change.fields)
+    return ev.ItemChanged(
+        task.address, ready.redact(receipt.summary or change.summary), receipt.data, fields, diff,
+        adopted=False, reversible=change.reversible, attempt=task.number, took_s=took_s,
+    )
+
+
+def _adopted(task: Task, took_s: float) -> ev.Event:
+    if not task.past.readable:
+        return ev.ItemRan(task.address, "found done by an earlier attempt", {}, task.number, took_s)
+    return ev.ItemChanged(
+        task.address, "found in place: an earlier attempt had done it", {}, adopted=True, attempt=task.number, took_s=took_s
+    )
+
+
+def _ran(task: Task, change: Unpredictable, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemRan:
+    return ev.ItemRan(task.address, ready.redact(receipt.summary or change.summary), receipt.data, task.number, took_s)
+
+
+def _failed(scene: Scene, progress: _Progress, failure: ActionFailure) -> Outcome:
+    asked_s = failure.wait_s if isinstance(failure, Temporary) else None
+    cause = "temporary" if failure.retryable else "permanent"
+    event = progress.failure(scene, failure.why, cause)
+    touched = progress.written and not (isinstance(failure, Temporary) and failure.nothing_done)
+    return Outcome(event, retryable=failure.retryable, asked_s=asked_s, written=touched)
+
+
+def _bug(task: Task, error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"this is a bug in {task.compiled.action.name}: {type(error).__name__}: {error} ({place})"

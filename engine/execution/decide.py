@@ -1,0 +1,73 @@
+"""What to do about an address, given what was seen. Pure: the whole of it can be read as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from engine.model.plan import Change, Effect, Outlook, Unpredictable
+
+
+class Verdict(Enum):
+    """The next move."""
+
+    UNCHANGED = "unchanged"
+    """Already so, and not by us in this run."""
+    ADOPT = "adopt"
+    """Already so, by an earlier attempt of this run whose outcome was lost."""
+    PROVED = "proved"
+    AWAIT = "await"
+    """A check that is not true yet: read again until it settles."""
+    APPLY = "apply"
+    MOVED = "moved"
+    """Differs from what the plan showed: refused."""
+    ASK = "ask"
+    """May have been done already, and nobody but a person can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the plan said of the address."""
+
+    outlook: Outlook
+    observed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What this run tried here before. ``lost``: an intent without an outcome is on record, or an attempt failed midway."""
+
+    lost: bool = False
+    readable: bool = True
+    """Whether that intent's effect can be read back."""
+    told_again: bool = False
+    """A person said: it was not done, do it."""
+
+
+NO_PAST = Past()
+
+
+def decide(change: Change | Unpredictable | None, effect: Effect, expected: Expected | None, past: Past) -> Verdict:
+    """The next move for an address that was just observed."""
+    if change is None:
+        if effect is Effect.READS:
+            return Verdict.PROVED
+        return Verdict.ADOPT if past.lost else Verdict.UNCHANGED
+    if effect is Effect.READS:
+        return Verdict.AWAIT
+    if past.lost:
+        return _after_loss(change, past)
+    return Verdict.APPLY if _as_planned(change, expected) else Verdict.MOVED
+
+
+def _after_loss(change: Change | Unpredictable, past: Past) -> Verdict:
+    # What the plan showed no longer binds: our own attempt may have done half of it. The key stays the same.
+    if isinstance(change, Change) or past.told_again or change.not_yet_done:
+        return Verdict.APPLY
+    return Verdict.ASK
+
+
+def _as_planned(change: Change | Unpredictable, expected: Expected | None) -> bool:
+    if expected is None or expected.outlook is Outlook.LATER:
+        return True
+    return expected.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE) and expected.observed == change.digest()

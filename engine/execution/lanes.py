@@ -1,0 +1,207 @@
+"""Takes the lanes of one unit through their steps. Runs in a worker thread; knows journal and clock, never an action.
+
+All lanes of a unit go a round at a time: every lane looks, the intents of all become durable with one flush, then every lane
+writes. With one lane in the unit that is simply one step after another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.execution.attempt import Attempt, Outcome, Task, attempt
+from engine.execution.decide import NO_PAST, Expected, Past
+from engine.execution.retry import wait_before
+from engine.execution.stop import Stop
+from engine.model import event as ev
+from engine.model.plan import Outlook, address_of
+from engine.model.run import ItemState, ItemStatus
+from engine.planning.scene import BlockWork, CompiledStep, Lane, Scene
+from engine.ports import Journal
+
+_STATUS: dict[type[ev.Event], ItemStatus] = {
+    ev.ItemChanged: ItemStatus.CHANGED, ev.ItemUnchanged: ItemStatus.UNCHANGED, ev.ItemRan: ItemStatus.RAN,
+    ev.ItemProved: ItemStatus.PROVED, ev.ItemSkipped: ItemStatus.SKIPPED, ev.ItemFailed: ItemStatus.FAILED,
+    ev.ItemInDoubt: ItemStatus.IN_DOUBT, ev.ItemBlocked: ItemStatus.BLOCKED,
+}
+
+
+@dataclass(slots=True)
+class UnitResult:
+    """What came of a unit."""
+
+    failed: int = 0
+    unfinished: list[int] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where one lane stands."""
+
+    index: int
+    lane: Lane
+    position: int
+    past: Past
+    number: int = 1
+    not_before: float = 0.0
+    ended: bool = False
+    running: Attempt | None = None
+    readable: bool = True
+    """Whether what the running attempt intends can be read back."""
+
+    @property
+    def compiled(self) -> CompiledStep:
+        return self.lane.steps[self.position]
+
+    @property
+    def address(self) -> str:
+        return address_of(self.compiled.step.address, self.lane.key)
+
+    def advance(self) -> None:
+        self.position += 1
+        self.past, self.number, self.not_before = NO_PAST, 1, 0.0
+        self.ended = self.position >= len(self.lane.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneWorker:
+    """Works units for one run."""
+
+    scene: Scene
+    journal: Journal
+    run: str
+    expected: Mapping[str, Expected] | None
+    """From the plan, by address; None: nothing was planned beforehand."""
+    state: Mapping[str, ItemState]
+    """What an earlier process of this run left behind."""
+    stop: Stop
+
+    def work(self, block: BlockWork, lanes: Sequence[int], failures_left: int) -> UnitResult:
+        """Works the lanes to their ends, or until the run is asked to stop."""
+        result = UnitResult()
+        cursors = [self._cursor(index, block.lanes[index]) for index in lanes]
+        while active := [cursor for cursor in cursors if not cursor.ended]:
+            if self.stop.is_set or result.failed > failures_left:
+                break
+            due = self._due(active)
+            if due:
+                self._round(block, due, result, failures_left)
+        result.unfinished = [cursor.index for cursor in cursors if not cursor.ended]
+        return result
+
+    def _cursor(self, index: int, lane: Lane) -> _Cursor:
+        for position, compiled in enumerate(lane.steps):
+            state = self.state.get(address_of(compiled.step.address, lane.key))
+            if state is None:
+                return _Cursor(index, lane, position, NO_PAST)
+            if not state.status.ended_well:
+                return _Cursor(index, lane, position, past_of(state))
+        return _Cursor(index, lane, len(lane.steps), NO_PAST, ended=True)
+
+    def _due(self, active: list[_Cursor]) -> list[_Cursor]:
+        now = self.scene.clock.monotonic()
+        due = [cursor for cursor in active if cursor.not_before <= now]
+        if not due:
+            self.scene.clock.sleep(min(cursor.not_before for cursor in active) - now)
+        return due
+
+    def _round(self, block: BlockWork, due: list[_Cursor], result: UnitResult, failures_left: int) -> None:
+        events: list[ev.Event] = []
+        intended: list[tuple[_Cursor, ev.ItemIntended]] = []
+        for cursor in due:
+            if result.failed > failures_left:
+                break
+            intent = self._begin(block, cursor, events, result)
+            if intent is not None:
+                intended.append((cursor, intent))
+        if intended:
+            self.journal.flush(self.journal.append(self.run, [intent for _, intent in intended]))
+        for cursor, _ in intended:
+            if result.failed > failures_left or (self.stop.is_set and len(intended) > 1):
+                self._withdraw(cursor, events)
+            else:
+                self._resume(cursor, events, result)
+        if events:
+            self.journal.append(self.run, events)
+
+    def _begin(
+        self, block: BlockWork, cursor: _Cursor, events: list[ev.Event], result: UnitResult
+    ) -> ev.ItemIntended | None:
+        task = Task(
+            cursor.compiled, block.block, cursor.lane.item, self._expected(cursor.address), cursor.past, cursor.number
+        )
+        cursor.running = attempt(self.scene, task)
+        try:
+            intent = next(cursor.running)
+        except StopIteration as ended:
+            self._settle(cursor, ended.value, events, result)
+            return None
+        cursor.readable = intent.observable
+        return intent
+
+    def _resume(self, cursor: _Cursor, events: list[ev.Event], result: UnitResult) -> None:
+        assert cursor.running is not None  # noqa: S101  # only begun attempts are resumed
+        try:
+            next(cursor.running)
+        except StopIteration as ended:
+            self._settle(cursor, ended.value, events, result)
+
+    def _withdraw(self, cursor: _Cursor, events: list[ev.Event]) -> None:
+        if cursor.running is not None:
+            cursor.running.close()
+        events.append(ev.ItemWithdrawn(cursor.address, "the run is stopping"))
+
+    def _expected(self, address: str) -> Expected | None:
+        if self.expected is None:
+            return None
+        return self.expected.get(address, _UNPLANNED)
+
+    def _settle(self, cursor: _Cursor, outcome: Outcome, events: list[ev.Event], result: UnitResult) -> None:
+        cursor.running = None
+        if outcome.retryable and self._retries(cursor, outcome, events):
+            return
+        status = _STATUS[type(outcome.event)]
+        events.append(outcome.event)
+        result.counts[status.value] += 1
+        self.scene.results.put(cursor.address, status, self.scene.clock.now())
+        if status.ended_well:
+            cursor.advance()
+        else:
+            self._end_badly(cursor, events, result)
+
+    def _retries(self, cursor: _Cursor, outcome: Outcome, events: list[ev.Event]) -> bool:
+        retry = cursor.compiled.step.retry
+        wait_s = wait_before(retry, cursor.number, outcome.asked_s, random.random())  # noqa: S311  # jitter, not a secret
+        if wait_s is None:
+            return False
+        why = outcome.event.why if isinstance(outcome.event, ev.ItemFailed) else ""
+        events.append(ev.ItemRetried(cursor.address, why, cursor.number, round(wait_s, 3)))
+        if outcome.written:
+            cursor.past = Past(lost=True, readable=cursor.readable)
+        cursor.number += 1
+        cursor.not_before = self.scene.clock.monotonic() + wait_s
+        return True
+
+    def _end_badly(self, cursor: _Cursor, events: list[ev.Event], result: UnitResult) -> None:
+        result.failed += 1
+        by = cursor.address
+        for compiled in cursor.lane.steps[cursor.position + 1 :]:
+            blocked = address_of(compiled.step.address, cursor.lane.key)
+            events.append(ev.ItemBlocked(blocked, by))
+            result.counts[ItemStatus.BLOCKED.value] += 1
+            self.scene.results.put(blocked, ItemStatus.BLOCKED)
+        cursor.ended = True
+
+
+_UNPLANNED = Expected(Outlook.NOTHING, "")
+"""The plan does not name the address: no change to it was shown to anybody."""
+
+
+def past_of(state: ItemState) -> Past:
+    """What an item's journalled state says of earlier attempts."""
+    if state.status is ItemStatus.REOPENED and state.answer == "again":
+        return Past(lost=True, readable=state.observable, told_again=True)
+    return Past(lost=state.open_intent, readable=state.observable)

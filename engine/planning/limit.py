@@ -1,0 +1,27 @@
+"""Address patterns: which part of a runbook to look at (``--limit``)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+
+def matches(pattern: str, step: str, item_key: str | None) -> bool:
+    """Whether an address fits a pattern.
+
+    ``*`` and ``?`` are wildcards. ``phones`` is the whole phase, ``phones/config`` the step for every item,
+    ``phones/config[805e*]`` some items, ``[805e*]`` these items in every step. Brackets are literal: they are part of addresses.
+    """
+    step_pattern, bracket, item_pattern = pattern.partition("[")
+    if step_pattern and not _step_fits(step_pattern, step):
+        return False
+    return not bracket or (item_key is not None and fnmatchcase(item_key, item_pattern.removesuffix("]")))
+
+
+def _step_fits(pattern: str, step: str) -> bool:
+    whole = pattern if "/" in pattern else f"{pattern.rstrip('/')}/*"
+    return fnmatchcase(step, whole)
+
+
+def admits(patterns: tuple[str, ...], step: str, item_key: str | None) -> bool:
+    """Whether any pattern admits the address; no patterns admit all."""
+    return not patterns or any(matches(pattern, step, item_key) for pattern in patterns)

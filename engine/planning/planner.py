@@ -1,0 +1,121 @@
+"""Reads the real systems and says, per address, what would change. Writes nothing: it only ever asks for read-only sessions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from engine.language.templates import DependsOnLater
+from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.errors import ActionFailure
+from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
+from engine.model.run import ItemStatus
+from engine.planning.scene import BlockWork, CompiledStep, Lane, Ready, Scene
+from engine.planning.texts import diff_lines
+
+T = TypeVar("T")
+_MOST_READERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """``detail``: whether file diffs are worked out; they are for showing, and cost more than the rest."""
+
+    scene: Scene
+    detail: bool = True
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    """Problems in templates and arguments, found while rendering items."""
+
+    def plan(self, work: Iterable[BlockWork]) -> Iterator[PlannedItem]:
+        """Every address, lane by lane, in the order it would be worked."""
+        for block in work:
+            yield from self._block(block)
+
+    def _block(self, work: BlockWork) -> Iterator[PlannedItem]:
+        if work.local or len(work.lanes) == 1:
+            for lane in work.lanes:
+                yield from self._lane(work, lane)
+            return
+        readers = max(1, min(_MOST_READERS, max(work.block.fan_out.parallel, 8), len(work.lanes)))
+        with ThreadPoolExecutor(readers, thread_name_prefix="plan") as pool:
+            tasks = ((lambda lane=lane: self._lane(work, lane)) for lane in work.lanes)
+            for planned in _in_turn(pool, tasks, ahead=readers * 2):
+                yield from planned
+
+    def _lane(self, work: BlockWork, lane: Lane) -> list[PlannedItem]:
+        return [self._address(work, lane, compiled) for compiled in lane.steps]
+
+    def _address(self, work: BlockWork, lane: Lane, compiled: CompiledStep) -> PlannedItem:
+        planned = self._outlook(work, lane, compiled)
+        self._note(planned)
+        return planned
+
+    def _outlook(self, work: BlockWork, lane: Lane, compiled: CompiledStep) -> PlannedItem:
+        step = compiled.step
+        blank = PlannedItem(
+            address_of(step.address, lane.key), work.block.address, step.address, lane.key, step.action, Outlook.NOTHING,
+            label=self.scene.label(lane.item),
+        )
+        ready = None
+        try:
+            ready = self.scene.ready(compiled, work.block, lane.item)
+            if ready is None:
+                return replace(blank, outlook=Outlook.SKIP, why=f"when: {step.when}")
+            return self._observed(blank, ready)
+        except DependsOnLater as later:
+            return replace(blank, outlook=Outlook.LATER, why=str(later))
+        except InvalidInput as invalid:
+            self.diagnostics.extend(invalid.diagnostics)
+            return replace(blank, outlook=Outlook.ERROR, why=str(invalid))
+        except ActionFailure as failure:
+            return replace(blank, outlook=Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
+
+    def _observed(self, blank: PlannedItem, ready: Ready) -> PlannedItem:
+        action = ready.compiled.action
+        seen = action.observe(ready.args, self.scene.sessions(ready, read_only=True))
+        change = action.diff(ready.args, seen)
+        return blank if change is None else self._describe(blank, change, action.effect, ready.redact)
+
+    def _describe(
+        self, blank: PlannedItem, change: Change | Unpredictable, effect: Effect, redact: Callable[[str], str]
+    ) -> PlannedItem:
+        summary = redact(change.summary)
+        if isinstance(change, Unpredictable):
+            return replace(
+                blank, outlook=Outlook.UNPREDICTABLE, summary=summary, why=change.why,
+                reversible=change.reversible, observed=change.digest(),
+            )
+        outlook = Outlook.CHECK if effect is Effect.READS else Outlook.CHANGE
+        return replace(
+            blank, outlook=outlook, summary=summary, fields=change.fields, notes=change.notes,
+            reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
+            diff=tuple(map(redact, diff_lines(change.texts))) if self.detail else (),
+        )
+
+    def _note(self, planned: PlannedItem) -> None:
+        results = self.scene.results
+        if planned.outlook is Outlook.NOTHING:
+            results.put(planned.address, ItemStatus.UNCHANGED)
+        elif planned.outlook is Outlook.SKIP:
+            results.put(planned.address, ItemStatus.SKIPPED)
+        elif planned.outlook is not Outlook.CHECK:
+            # A check alters nothing that a later step could wait for: what it proves is asked again when it matters.
+            results.put_pending(planned.address)
+
+
+def _in_turn(pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], T]], ahead: int) -> Iterator[T]:
+    """Results in the order of tasks, with at most ``ahead`` of them under way."""
+    under_way: deque[Future[T]] = deque()
+    try:
+        for task in tasks:
+            under_way.append(pool.submit(task))
+            if len(under_way) >= ahead:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for future in under_way:
+            future.cancel()

@@ -1,0 +1,203 @@
+"""What earlier steps came to, as later templates see it: ``steps.<name>.changed_at``, ``run.counts.changed``.
+
+While planning, the result of a step that will do something is not known yet; touching it raises ``DependsOnLater``, and that
+is how the plan knows to say "known later".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.language.templates import DependsOnLater
+from engine.model.plan import address_of
+from engine.model.run import ItemStatus
+from engine.model.runbook import Block, Runbook, Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How one address ended. ``changed_at``: ISO 8601, when this or an earlier run last changed it; empty when never."""
+
+    status: str
+    changed: bool
+    changed_at: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well."""
+        return self.status not in (ItemStatus.FAILED.value, ItemStatus.BLOCKED.value, ItemStatus.IN_DOUBT.value)
+
+
+PENDING = StepResult("pending", changed=False)
+"""Planned to do something; how it ends is not known."""
+
+_PLAIN = {status: StepResult(status.value, changed=False) for status in ItemStatus}
+
+
+@dataclass(slots=True)
+class Results:
+    """Results by address, over one plan or run."""
+
+    history: Mapping[str, datetime] = field(default_factory=dict)
+    """Address -> when an earlier run last changed it."""
+    known: dict[str, StepResult] = field(default_factory=dict)
+
+    def put(self, address: str, status: ItemStatus, at: datetime | None = None) -> None:
+        """Notes how an address ended; ``at`` when it changed."""
+        if status in (ItemStatus.CHANGED, ItemStatus.RAN):
+            self.known[address] = StepResult(status.value, changed=True, changed_at=at.isoformat() if at else "")
+            return
+        earlier = self.history.get(address)
+        if earlier is None:
+            self.known[address] = _PLAIN[status]
+        else:
+            self.known[address] = StepResult(status.value, changed=False, changed_at=earlier.isoformat())
+
+    def put_pending(self, address: str) -> None:
+        """Notes that an address will do something."""
+        self.known[address] = PENDING
+
+    def of_item(self, address: str) -> StepResult:
+        """The result of one address. Raises ``DependsOnLater`` while it is pending."""
+        found = self.known.get(address)
+        if found is None:
+            earlier = self.history.get(address)
+            return StepResult("not run", changed=False, changed_at=earlier.isoformat() if earlier else "")
+        if found is PENDING:
+            raise DependsOnLater(address)
+        return found
+
+    def of_step(self, step: str) -> Counts:
+        """Counts over all items of a step. Raises ``DependsOnLater`` while any is pending."""
+        own = (result for address, result in self.known.items() if address == step or address.startswith(f"{step}["))
+        return count(own, step)
+
+    def of_run(self) -> Counts:
+        """Counts over everything so far. Raises ``DependsOnLater`` while any is pending."""
+        return count(self.known.values(), "the run so far")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many items ended in which way."""
+
+    changed: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    ran: int = 0
+    proved: int = 0
+    skipped: int = 0
+    blocked: int = 0
+    in_doubt: int = 0
+
+
+def count(results: Iterable[StepResult], what: str) -> Counts:
+    """Counts results by status. Raises ``DependsOnLater(what)`` when one is pending."""
+    counted = dict.fromkeys(Counts.__slots__, 0)
+    for result in results:
+        if result is PENDING:
+            raise DependsOnLater(what)
+        if result.status in counted:
+            counted[result.status] += 1
+    return Counts(**counted)
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step as a template sees it: its result for the same item where both run over one collection, else over all items."""
+
+    results: Results
+    step: str
+    item_key: str | None
+    shares_items: bool
+
+    @property
+    def counts(self) -> Counts:
+        """Over all items."""
+        return self.results.of_step(self.step)
+
+    @property
+    def status(self) -> str:
+        return self._own().status
+
+    @property
+    def changed(self) -> bool:
+        return self._own().changed if self.shares_items else bool(self.counts.changed or self.counts.ran)
+
+    @property
+    def changed_at(self) -> str:
+        return self._own().changed_at
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well, for this item or for all."""
+        return self._own().ok if self.shares_items else not (self.counts.failed or self.counts.in_doubt or self.counts.blocked)
+
+    def _own(self) -> StepResult:
+        return self.results.of_item(address_of(self.step, self.item_key if self.shares_items else None))
+
+
+class Directory:
+    """Finds steps by the name a template uses."""
+
+    def __init__(self, runbook: Runbook) -> None:
+        self._collection: dict[str, str | None] = {}
+        self._by_name: dict[str, list[Step]] = {}
+        for block in runbook.blocks():
+            for step in block.steps:
+                self._collection[step.address] = block.fan_out.for_each
+                self._by_name.setdefault(_as_name(step.name), []).append(step)
+
+    def names(self) -> list[str]:
+        """Every name a template may use."""
+        return list(self._by_name)
+
+    def find(self, name: str, phase: str) -> Step | None:
+        """The step called ``name``; one in the same phase is preferred."""
+        found = self._by_name.get(_as_name(name), [])
+        return next((step for step in found if step.phase == phase), found[0] if found else None)
+
+    def shares(self, step: Step, block: Block) -> bool:
+        """Whether a step runs over the same collection as a block."""
+        return self._collection[step.address] == block.fan_out.for_each
+
+
+class Steps(Mapping[str, StepView]):
+    """``steps`` in a template: by attribute or key, dashes and underscores alike."""
+
+    __slots__ = ("_block", "_directory", "_item_key", "_results")
+
+    def __init__(self, directory: Directory, results: Results, block: Block, item_key: str | None) -> None:
+        self._directory, self._results, self._block, self._item_key = directory, results, block, item_key
+
+    def __getitem__(self, name: str) -> StepView:
+        step = self._directory.find(name, self._block.phase)
+        if step is None:
+            raise KeyError(name)
+        return StepView(self._results, step.address, self._item_key, self._directory.shares(step, self._block))
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # a Mapping's iterator of names
+        return iter(self._directory.names())
+
+    def __len__(self) -> int:
+        return len(self._directory.names())
+
+
+def _as_name(name: str) -> str:
+    return name.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """``run`` in a template."""
+
+    id: str
+    scope: str
+    results: Results
+
+    @property
+    def counts(self) -> Counts:
+        """How the run's items ended so far."""
+        return self.results.of_run()

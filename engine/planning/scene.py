@@ -1,0 +1,242 @@
+"""Everything a plan and a run have in common: the compiled steps, the items they run over, and what one item's templates see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from engine.language.templates import Compiled, Condition, Templates
+from engine.model.args import BadArgument, Builder, builder_of
+from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.inventory import Inventory, Item
+from engine.model.plan import address_of
+from engine.model.runbook import Block, Runbook, Step
+from engine.model.secret import Redactor
+from engine.planning.graph import in_order
+from engine.planning.limit import admits
+from engine.planning.results import Directory, Results, RunView, Steps
+from engine.ports import Action, Binding, Clock, SecretStore, Sessions, SessionSource
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """A step ready to be worked for any item."""
+
+    step: Step
+    action: Action[Any, Any]
+    build: Builder[Any]
+    args: Compiled
+    when: Condition | None
+    settle_s: float
+    local: bool
+    """Whether all it touches is this machine: then items are worked in chunks instead of threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One item's way through a block."""
+
+    item: Item | None
+    steps: tuple[CompiledStep, ...]
+
+    @property
+    def key(self) -> str | None:
+        """The item's key; None for a block that runs once."""
+        return None if self.item is None else self.item.key
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWork:
+    """A block and the lanes it came to."""
+
+    block: Block
+    lanes: tuple[Lane, ...]
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One address, rendered: what its action needs."""
+
+    address: str
+    compiled: CompiledStep
+    args: Any
+    context: Mapping[str, Any]
+    redact: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What comes from outside the files: inputs, limits, and the run's identity."""
+
+    scope: str
+    run: str
+    inputs: Mapping[str, object]
+    limit: tuple[str, ...] = ()
+
+
+class Scene:
+    """Compiled once per plan or run; hands out lanes and prepared items."""
+
+    def __init__(
+        self,
+        runbook: Runbook,
+        inventory: Inventory,
+        catalog: Mapping[str, Action[Any, Any]],
+        templates: Templates,
+        source: SessionSource,
+        secrets: SecretStore,
+        clock: Clock,
+        given: Given,
+        results: Results,
+    ) -> None:
+        self.runbook, self.inventory, self.given, self.results, self.clock = runbook, inventory, given, results, clock
+        self._templates, self._source, self._secrets = templates, source, secrets
+        self._directory = Directory(runbook)
+        self._compiled = {step.address: self._compile(step, catalog) for step in runbook.steps()}
+        self._vars = {**runbook.defaults, **inventory.defaults}
+        self._fixed = self._fixed_names()
+
+    # ------------------------------------------------------------ what there is to do
+
+    def work(self) -> list[BlockWork]:
+        """Every block with its lanes, in an order that respects ``needs``. Raises ``InvalidInput`` for a failing ``where``."""
+        blocks = {block.address: block for block in self.runbook.blocks()}
+        order = in_order(blocks, {address: block.needs for address, block in blocks.items()})
+        return [self._block_work(blocks[address]) for address in order]
+
+    def _block_work(self, block: Block) -> BlockWork:
+        compiled = [self._compiled[step.address] for step in block.steps]
+        lanes = tuple(self._lanes(block, compiled))
+        return BlockWork(block, lanes, bool(compiled) and all(step.local for step in compiled))
+
+    def _lanes(self, block: Block, compiled: list[CompiledStep]) -> Iterator[Lane]:
+        everything = tuple(compiled)
+        for item in self._items(block):
+            key = None if item is None else item.key
+            steps = everything
+            if self.given.limit:
+                steps = tuple(step for step in compiled if admits(self.given.limit, step.step.address, key))
+            if steps:
+                yield Lane(item, steps)
+
+    def _items(self, block: Block) -> Iterator[Item | None]:
+        if block.fan_out.for_each is None:
+            yield None
+            return
+        collection = self.inventory.collections.get(block.fan_out.for_each)
+        if collection is None:
+            return
+        where = block.fan_out.where
+        if where is None:
+            yield from collection.items
+            return
+        condition = self._templates.compile_condition(where, self.runbook.document.source, (*block.path, "where"))
+        for item in collection.items:
+            if condition.holds(self._context(block, item, item.fields)):
+                yield item
+
+    # ------------------------------------------------------------ one address
+
+    def ready(self, compiled: CompiledStep, block: Block, item: Item | None) -> Ready | None:
+        """Renders an address's arguments; None when its ``when`` is false.
+
+        Raises ``InvalidInput`` pointing at the template, ``DependsOnLater`` when it needs a result that is not known yet.
+        """
+        fields, redact = self._reveal(block, item)
+        context = self._context(block, item, fields)
+        if compiled.when is not None and not compiled.when.holds(context):
+            return None
+        values = compiled.args.render(context)
+        address = address_of(compiled.step.address, None if item is None else item.key)
+        try:
+            args = compiled.build(values)
+        except BadArgument as error:
+            raise InvalidInput([self._explain(error, compiled, address)]) from None
+        return Ready(address, compiled, args, context, redact)
+
+    def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
+        """Sessions for one exchange with the step's time-out ahead of it."""
+        deadline = self.clock.monotonic() + ready.compiled.step.timeout_s
+        return self._source.bind(Binding(ready.address, ready.context, ready.redact, read_only, deadline))
+
+    def label(self, item: Item | None) -> str:
+        """What people call an item: its extension or number and its name, when it has them."""
+        if item is None:
+            return ""
+        named = (str(item.fields[name]) for name in ("extension", "label", "name") if item.fields.get(name))
+        return " ".join(dict.fromkeys(word for word in named if word != item.key))
+
+    # ------------------------------------------------------------ inside
+
+    def _compile(self, step: Step, catalog: Mapping[str, Action[Any, Any]]) -> CompiledStep:
+        action = catalog[step.action]
+        source = self.runbook.document.source
+        args = self._templates.compile_value(dict(step.args), source, (*step.path, "with"))
+        when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
+        settle_s = action.settle_s if step.settle_s is None else step.settle_s
+        return CompiledStep(step, action, builder_of(action.Args), args, when, settle_s, self._is_local(step, action))
+
+    def _is_local(self, step: Step, action: Action[Any, Any]) -> bool:
+        connection = step.args.get("connection")
+        return action.local or (isinstance(connection, str) and self._source.is_local(connection))
+
+    def _fixed_names(self) -> dict[str, Any]:
+        inventory = self.inventory
+        names: dict[str, Any] = {
+            **self._vars, **self.given.inputs,
+            "vars": MappingProxyType({**self._vars, **self.given.inputs}),
+            "inputs": self.given.inputs,
+            "people": inventory.people,
+            "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
+            "run": RunView(self.given.run, self.given.scope, self.results),
+            "known_gaps": self.runbook.known_gaps,
+        }
+        return names
+
+    def _context(self, block: Block, item: Item | None, fields: Mapping[str, object]) -> dict[str, Any]:
+        context = self._fixed.copy()
+        if item is not None:
+            own = fields.get("vars")
+            if isinstance(own, Mapping):
+                context.update(self._vars | dict(own) | dict(self.given.inputs))
+            context["item"] = fields
+        context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)
+        return context
+
+    def _reveal(self, block: Block, item: Item | None) -> tuple[Mapping[str, object], Callable[[str], str]]:
+        collection = self.inventory.collections.get(block.fan_out.for_each or "")
+        if item is None or collection is None or not collection.secret_fields:
+            return (item.fields if item is not None else {}), self._secrets.redact
+        fields = dict(item.fields)
+        revealed = []
+        for name in collection.secret_fields:
+            written = fields.get(name)
+            if isinstance(written, str) and written:
+                fields[name] = self._secrets.resolve(written).reveal()
+                revealed.append(str(fields[name]))
+        return fields, _both(self._secrets.redact, revealed)
+
+    def _explain(self, error: BadArgument, compiled: CompiledStep, address: str) -> Diagnostic:
+        source = self.runbook.document.source
+        span = source.value((*compiled.step.path, "with", error.name))
+        return Diagnostic(
+            "Unsuitable argument", f"{address}: {compiled.action.name} cannot take {error.name}: {error.why}.",
+            span, source.line(span.line),
+        )
+
+
+def _both(outer: Callable[[str], str], values: list[str]) -> Callable[[str], str]:
+    if not values:
+        return outer
+    inner: list[Redactor] = []
+
+    def redact(text: str) -> str:
+        # Built on first use: most items are read and found to be so, and show nothing.
+        if not inner:
+            inner.append(Redactor(values))
+        return outer(inner[0](text))
+
+    return redact

@@ -1,0 +1,81 @@
+"""Where folders are. The one place that knows.
+
+A project is a folder with ``runbooks/``, ``inventories/`` and, when it has its own, ``templates/``. What the engine keeps
+(journal, run folders, lab) is in ``.switchover/`` beside them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with the engine: ``schemas``, ``templates``, ``runbooks`` or ``inventories``.
+
+    In a checkout these stand at the top of the repository; an installed copy carries them inside the package.
+    """
+    installed = _PACKAGE / "data" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An operator's folder."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """What the engine keeps; not for git."""
+        return self.root / ".switchover"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal.db"
+
+    @property
+    def keep(self) -> Path:
+        """Contents put aside for undo."""
+        return self.state / "keep"
+
+    @property
+    def outbox(self) -> Path:
+        return self.state / "outbox"
+
+    @property
+    def lab(self) -> Path:
+        return self.state / "lab"
+
+    @property
+    def templates(self) -> tuple[Path, ...]:
+        """Template folders, the project's own first: a file there replaces the shipped one of the same name."""
+        own = self.root / "templates"
+        return (own, shipped("templates")) if own.is_dir() and own.resolve() != shipped("templates") else (shipped("templates"),)
+
+    def run_folder(self, run: str) -> Path:
+        """What belongs to one run: the pinned runbook and inventory."""
+        return self.state / "runs" / run
+
+    def display(self, path: Path) -> str:
+        """The path as a person would type it: relative to where they are, when it is below."""
+        try:
+            return str(path.resolve().relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+
+def find_project(start: Path | None = None) -> Project:
+    """The project ``start`` (default: the current folder) is in: the nearest folder upwards with ``.switchover`` or
+    ``runbooks``; the folder itself when there is none. ``SWITCHOVER_PROJECT`` overrides."""
+    override = os.environ.get("SWITCHOVER_PROJECT")
+    if override:
+        return Project(Path(override).resolve())
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / ".switchover").is_dir() or (folder / "runbooks").is_dir():
+            return Project(folder)
+    return Project(here)

@@ -186,12 +186,21 @@ class Outbox(Protocol):
         """What is known of a message; None when it never was put here."""
         ...
 
-    def put(self, message_id: str, message: bytes, *, scope: str, address: str) -> None:
+    def of_attempt(self, key: str) -> OutboxEntry | None:
+        """The message last put down under this key: the same work may be worded anew when it is taken up again."""
+        ...
+
+    def put(self, message_id: str, message: bytes, *, scope: str, address: str, key: str) -> None:
         """Puts a message down as ``unsent``. Raises ``Permanent`` when it is there and not unsent."""
         ...
 
     def mark(self, message_id: str, status: OutboxStatus, detail: str = "") -> None:
         """``sending`` before the first byte leaves, then ``sent``, or ``unsent`` when the server certainly has not taken it."""
+        ...
+
+    def settle(self, scope: str, address: str, *, done: bool) -> tuple[OutboxEntry, ...]:
+        """A person's answer for messages stuck in ``sending``: they become ``sent``, or ``unsent`` to be sent again.
+        Returns them as they are now; none when nothing is in doubt there."""
         ...
 
 

@@ -1,0 +1,301 @@
+"""Runs any number of TFTP transfers at once from one thread.
+
+TFTP waits for an answer after every block, so a transfer is nearly all waiting. A thread per transfer would pay for that in
+switches and stacks; here one thread watches all sockets, and whoever asked for a transfer sleeps on its future.
+
+What to say is ``tftp_transfer``'s business. This module owns sockets, clocks and who is speaking: every transfer has a
+port of its own, the server's answering port is fixed by its first answer, and anybody else is told so (error 5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from engine.model.errors import Permanent, Temporary
+from engine.transports import tftp_packet as tftp
+from engine.transports.tftp_transfer import Broken, OptionsRefused, Transfer
+from engine.transports.udp import Address, Endpoint, open_socket, refusal, send
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for an answer before a packet is sent again: ``first_s``, then twice as long, at most ``longest_s``."""
+
+    first_s: float = 1.0
+    longest_s: float = 4.0
+    tries: int = 5
+    """How often a packet is sent in all before the server counts as gone."""
+
+
+class Silence(Exception):
+    """The server stopped answering, or never did."""
+
+    def __init__(self, waited_s: float, refused: str | None, out_of_time: bool, strangers: frozenset[str]) -> None:
+        super().__init__("no answer")
+        self.waited_s = waited_s
+        """Since the last packet that moved the transfer on."""
+        self.refused = refused
+        """What the network said, when it did."""
+        self.out_of_time = out_of_time
+        """The caller's time ended first."""
+        self.strangers = strangers
+        """Addresses that answered though they were not asked."""
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """A transfer under way. Belongs to the loop's thread alone once it was handed over."""
+
+    transfer: Transfer
+    server: Endpoint
+    patience: Patience
+    ends_at: float
+    sock: socket.socket
+    future: Future[None] = field(default_factory=Future)
+    ended: bool = False
+    peer: Address | None = None
+    moved_at: float = 0.0
+    due_at: float = 0.0
+    wait_s: float = 0.0
+    sent: int = 0
+    strangers: set[str] = field(default_factory=set)
+
+    @property
+    def target(self) -> Address:
+        return self.peer or self.server.address
+
+
+_Step = Callable[[_Exchange], None]
+
+
+class TransferLoop:
+    """The thread and its transfers. It starts with the first transfer and ends with ``close``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._arrivals: deque[_Exchange] = deque()
+        self._running: set[_Exchange] = set()
+        self._timers: list[tuple[float, int, _Exchange]] = []
+        self._serial = itertools.count()
+        self._bell: socket.socket
+        self._ear: socket.socket
+        self._selector: selectors.BaseSelector
+
+    def run(self, transfer: Transfer, server: Endpoint, patience: Patience, left_s: float) -> None:
+        """Carries out one transfer and returns when it is finished. Callable from any thread but the loop's own.
+
+        Raises what ``Transfer.receive`` raises, ``Silence``, or ``Permanent`` when nothing can be sent from here.
+        """
+        with self._lock:
+            self._start()
+            exchange = _Exchange(transfer, server, patience, time.monotonic() + left_s, open_socket(server.family))
+            self._arrivals.append(exchange)
+        self._ring()
+        exchange.future.result()
+
+    def close(self) -> None:
+        """Fails what is still under way and ends the thread. Afterwards ``run`` raises ``Temporary``."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._ring()
+        thread.join()
+        self._selector.close()
+        self._bell.close()
+        self._ear.close()
+
+    def _start(self) -> None:
+        if self._closed:
+            raise Temporary("TFTP was shut down; the run is ending")
+        if self._thread is None:
+            self._bell, self._ear = socket.socketpair()
+            self._bell.setblocking(False)
+            self._ear.setblocking(False)
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(self._ear, selectors.EVENT_READ)
+            self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
+            self._thread.start()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it rings already
+            self._bell.send(b"!")
+
+    def _work(self) -> None:
+        try:
+            while not self._closed:
+                for key, _ in self._selector.select(self._pause_s()):
+                    if key.data is None:
+                        self._admit()
+                    else:
+                        self._guarded(self._hear, key.data)
+                self._expire()
+        finally:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._admit()
+        for exchange in list(self._running):
+            self._end(exchange, Temporary("TFTP was shut down before the transfer ended"))
+
+    def _guarded(self, step: _Step, exchange: _Exchange) -> None:
+        """Whatever goes wrong with one transfer is its own caller's to hear; the others go on."""
+        try:
+            step(exchange)
+        except Exception as error:  # noqa: BLE001  # carried to the caller's thread, and raised there
+            self._end(exchange, error)
+
+    # ------------------------------------------------------------ starting
+
+    def _admit(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._ear.recv(4096)
+        while self._arrivals:
+            exchange = self._arrivals.popleft()
+            self._running.add(exchange)
+            self._guarded(self._open, exchange)
+
+    def _open(self, exchange: _Exchange) -> None:
+        self._selector.register(exchange.sock, selectors.EVENT_READ, exchange)
+        self._say(exchange, time.monotonic())
+        heapq.heappush(self._timers, (exchange.due_at, next(self._serial), exchange))
+
+    def _say(self, exchange: _Exchange, now: float) -> None:
+        """Sends what moves the transfer on, with the full patience before it."""
+        exchange.moved_at = now
+        exchange.wait_s = exchange.patience.first_s
+        exchange.sent = 0
+        self._send(exchange, now)
+
+    def _send(self, exchange: _Exchange, now: float) -> None:
+        exchange.sent += 1
+        exchange.due_at = min(now + exchange.wait_s, exchange.ends_at)
+        send(exchange.sock, exchange.transfer.packet, exchange.target)
+
+    # ------------------------------------------------------------ hearing
+
+    def _hear(self, exchange: _Exchange) -> None:
+        if exchange.ended:
+            return  # by something earlier in the same round
+        room = _room_for(exchange.transfer)
+        try:
+            packet, source = exchange.sock.recvfrom(room)
+        except OSError:
+            heard = self._hear_past_error(exchange, room)
+            if heard is None:
+                return
+            packet, source = heard
+        if self._is_peer(exchange, source):
+            self._take(exchange, packet)
+
+    def _hear_past_error(self, exchange: _Exchange, room: int) -> tuple[bytes, Address] | None:
+        """An ICMP error stands in line before data; the server may have answered and gone, which is no failure."""
+        refused = refusal(exchange.sock, exchange.target)
+        try:
+            return exchange.sock.recvfrom(room)
+        except OSError:
+            if refused is None:
+                return None
+        raise _silence(exchange, refused)
+
+    def _is_peer(self, exchange: _Exchange, source: Address) -> bool:
+        if exchange.peer is None and source[0] == exchange.server.address[0]:
+            exchange.peer = source
+            return True
+        if exchange.peer is not None and source[:2] == exchange.peer[:2]:
+            return True
+        if source[0] != exchange.server.address[0]:
+            exchange.strangers.add(source[0])
+        # Also what a server gets that answered a repeated request twice: one of its two transfers must end.
+        send(exchange.sock, tftp.error(tftp.UNKNOWN_TID, "Unknown transfer ID"), source)
+        return False
+
+    def _take(self, exchange: _Exchange, packet: bytes) -> None:
+        transfer = exchange.transfer
+        before = transfer.packet
+        answer = transfer.receive(packet)
+        if transfer.finished:
+            self._end(exchange, None, last=answer)
+        elif answer is None:
+            return
+        elif answer is before:
+            send(exchange.sock, answer, exchange.target)  # a repetition: nothing moved, so the clock runs on
+        else:
+            self._say(exchange, time.monotonic())
+
+    # ------------------------------------------------------------ waiting
+
+    def _pause_s(self) -> float | None:
+        if not self._timers:
+            return None
+        return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _expire(self) -> None:
+        """One timer per transfer: it is moved on when it rings early, which is cheaper than a new one per packet."""
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            _, _, exchange = heapq.heappop(self._timers)
+            if not exchange.ended and exchange.due_at <= now:
+                self._guarded(self._repeat, exchange)
+            if not exchange.ended:
+                heapq.heappush(self._timers, (exchange.due_at, next(self._serial), exchange))
+
+    def _repeat(self, exchange: _Exchange) -> None:
+        now = time.monotonic()
+        if now >= exchange.ends_at or exchange.sent >= exchange.patience.tries:
+            raise _silence(exchange, None)
+        exchange.wait_s = min(exchange.wait_s * 2, exchange.patience.longest_s)
+        self._send(exchange, now)
+
+    # ------------------------------------------------------------ ending
+
+    def _end(self, exchange: _Exchange, error: Exception | None, last: bytes | None = None) -> None:
+        self._running.discard(exchange)
+        exchange.ended = True
+        farewell = last if error is None else _farewell(error)
+        if farewell is not None and exchange.peer is not None:
+            with contextlib.suppress(Permanent):  # the transfer has its outcome already
+                send(exchange.sock, farewell, exchange.peer)
+        with contextlib.suppress(KeyError):  # it may have failed before it was watched
+            self._selector.unregister(exchange.sock)
+        exchange.sock.close()
+        if error is None:
+            exchange.future.set_result(None)
+        else:
+            exchange.future.set_exception(error)
+
+
+def _silence(exchange: _Exchange, refused: str | None) -> Silence:
+    now = time.monotonic()
+    return Silence(now - exchange.moved_at, refused, now >= exchange.ends_at, frozenset(exchange.strangers))
+
+
+def _farewell(error: Exception) -> bytes | None:
+    """What the server is told when this side gives up, so that it does not go on sending."""
+    if isinstance(error, OptionsRefused):
+        return tftp.error(tftp.BAD_OPTIONS, "Option negotiation failed")
+    if isinstance(error, Broken):
+        return tftp.error(tftp.ILLEGAL, "Illegal TFTP operation")
+    if isinstance(error, Silence | Temporary):
+        return tftp.error(tftp.NOT_DEFINED, "Gave up")
+    return None
+
+
+def _room_for(transfer: Transfer) -> int:
+    """One byte more than may come, so that a block that is too long is noticed."""
+    return max(transfer.options.get("blksize", 0), tftp.DEFAULT_BLOCK) + 5

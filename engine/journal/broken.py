@@ -73,9 +73,9 @@ def newer(path: Path, found: int, known: int) -> JournalBroken:
 
 
 def unreachable(path: Path, error: OSError) -> JournalBroken:
-    """The file or its folder cannot be made."""
+    """The system does not let us at the file or its folder."""
     return JournalBroken(
-        "The journal cannot be created",
+        "The journal cannot be reached",
         f"{path}: {error.strerror or error}. Nothing is changed on any system without a record of it. "
         "Give yourself write access to that folder, or name another",
     )

@@ -39,9 +39,9 @@ class MemoryJournal(ChainedJournal):
         found: dict[str, datetime] = {}
         for info in self.runs(scope):
             for row in self._rows[info.run] if info.runbook == runbook else ():
-                at = datetime.fromisoformat(row.at)
-                if row.kind == ItemChanged.kind and at > found.get(row.address, at.replace(year=1)):
-                    found[row.address] = at
+                if row.kind == ItemChanged.kind:
+                    at = datetime.fromisoformat(row.at)
+                    found[row.address] = max(at, found.get(row.address, at))
         return found
 
     def acquire(self, lease: Lease) -> None:

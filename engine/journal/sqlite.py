@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -176,8 +177,6 @@ class SqliteJournal(ChainedJournal):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             return connection
-        if not self._path.exists():
-            raise broken.absent(self._path)
         return _open_to_read(self._path)
 
     @contextmanager
@@ -196,21 +195,21 @@ _TORN = (
 
 def _make(path: Path) -> None:
     """Puts a new journal in place complete, so that a file without tables always means damage."""
-    if path.exists():
-        if path.stat().st_size == 0:
-            raise broken.emptied(path)
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
+        if path.exists():
+            if path.stat().st_size == 0:
+                raise broken.emptied(path)
+            return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from the first byte
+        os.close(handle)
         try:
             with closing(sqlite3.connect(temporary)) as connection:
-                connection.executescript((_HERE / "schema.sql").read_text("utf-8"))
+                connection.executescript((_HERE / "schema.sql").read_text(encoding="utf-8"))
             with suppress(FileExistsError):  # another process was quicker, and made the same
                 os.link(temporary, path)
         finally:
-            temporary.unlink()
+            Path(temporary).unlink()
         _sync_folder(path.parent)
     except OSError as error:
         raise broken.unreachable(path, error) from error
@@ -232,6 +231,11 @@ def _open(uri: str) -> sqlite3.Connection:
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     """SQLite needs to write beside a WAL file even to read it. Where it may not, a journal at rest can still be read."""
+    try:
+        if not path.exists():
+            raise broken.absent(path)
+    except OSError as error:
+        raise broken.unreachable(path, error) from error
     uri = path.resolve().as_uri()
     connection = _open(f"{uri}?mode=ro")
     try:

@@ -70,8 +70,10 @@ class GroupWriter:
             self._watchers = [*self._watchers, watcher]
 
     def close(self) -> None:
-        """Waits until everything is durable and every watcher has been told, then ends the thread."""
+        """Waits until everything is durable and every watcher has been told, then ends the thread. Once is enough."""
         with self._lock:
+            if self._closing:
+                return
             self._closing = True
             self._queued.notify()
             thread = self._thread

@@ -1,0 +1,180 @@
+"""``phone.config``: a phone's configuration files stand on the provisioning server exactly as their templates say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from engine.actions.phone.local_time import LocalTime, Switch, local_time_of
+from engine.actions.phone.masking import mask_pair
+from engine.actions.phone.vendors import Model, model_of
+from engine.model.args import arg
+from engine.model.errors import Permanent
+from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
+from engine.ports import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneConfigArgs:
+    """Arguments of ``phone.config``."""
+
+    connection: str = arg("Where the files are kept.", connection=("local", "tftp", "sftp", "ssh"))
+    mac: str = arg("The phone's MAC: bare lower-case, as in the inventory.", examples=("{{ item.mac }}",))
+    vendor: str = arg("Its vendor: yealink, poly, grandstream, cisco or snom.", examples=("{{ item.vendor }}",))
+    model: str = arg("Its model, such as T46S or VVX411.", examples=("{{ item.model }}",))
+    folder: str = arg("Folder below the connection's root; empty: the root itself.", default="")
+    template: str = arg(
+        "Template for the file with the settings instead of the vendor's own, relative to templates/.", default="", template=True,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class PhoneFacts:
+    """What a template gets as ``phone``. Not frozen for speed: one is made per phone and plan; nobody writes to it."""
+
+    mac: str
+    mac_upper: str
+    vendor: str
+    model: str
+    """As the vendor's file names spell it."""
+    files: tuple[str, ...]
+    """Paths of this phone's files, in writing order."""
+
+    def local_time(self, zone: str) -> LocalTime:
+        """The rule of an IANA zone."""
+        return local_time_of(zone)
+
+    def cisco_rule(self, clock: LocalTime) -> str:
+        """Summer time as Cisco's ``Daylight_Saving_Time_Rule``: month/day/weekday/time, weekday on or after that day."""
+        return (f"start={_cisco_switch(clock.starts)};end={_cisco_switch(clock.ends)};"
+                f"save={clock.saving_s // 3600}:{clock.saving_s // 60 % 60}:0")
+
+    def snom_rule(self, clock: LocalTime) -> str:
+        """Summer time as Snom's ``dst``: seconds, then month.week.weekday and time of both ends."""
+        return f"{clock.saving_s} {_snom_switch(clock.starts)} {_snom_switch(clock.ends)}"
+
+
+@dataclass(slots=True, eq=False)
+class FileSeen:
+    """One file: what stands there and what should. ``shown_*`` are masked, and only filled in when the two differ."""
+
+    path: str
+    before: bytes | None
+    after: bytes
+    shown_before: str | None = None
+    shown_after: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class ConfigSeen:
+    """What was read: the files in writing order, and whether the server can take a new file back."""
+
+    files: tuple[FileSeen, ...]
+    can_remove: bool
+
+
+class PhoneConfig:
+    """Renders the vendor's templates for one phone and delivers the files that differ, the boot file last."""
+
+    name: ClassVar[str] = "phone.config"
+    version: ClassVar[int] = 1
+    effect: ClassVar[Effect] = Effect.CHANGES
+    doc: ClassVar[str] = "The phone's configuration files are rendered and stand on the provisioning server, byte for byte."
+    settle_s: ClassVar[float] = 0.0
+    local: ClassVar[bool] = False  # True in effect when the connection is a local folder
+    Args = PhoneConfigArgs
+
+    def observe(self, args: PhoneConfigArgs, at: Sessions) -> ConfigSeen:
+        """Renders each file and reads what stands in its place."""
+        model = model_of(args.vendor, args.model)
+        facts = _facts(model, args)
+        files = at.files(args.connection)
+        extra = {"phone": facts}
+        seen = []
+        for path, template in zip(facts.files, _templates(model, args.template), strict=True):
+            text = at.render(template, extra)
+            after = (text if text.endswith("\n") else text + "\n").encode()
+            before = files.read(path)
+            entry = FileSeen(path, before, after)
+            if before != after:
+                entry.shown_before, entry.shown_after = mask_pair(model.family, before, after, at.redact)
+            seen.append(entry)
+        return ConfigSeen(tuple(seen), files.can_remove)
+
+    def diff(self, args: PhoneConfigArgs, seen: ConfigSeen) -> Change | None:
+        """The files that differ."""
+        differing = [file for file in seen.files if file.before != file.after]
+        if not differing:
+            return None
+        created = [file for file in differing if file.before is None]
+        verb = "write" if created and len(created) == len(differing) else "rewrite"
+        token = hashlib.sha256()
+        for file in differing:
+            token.update(b"\0".join((file.path.encode(), _digest(file.before), _digest(file.after))))
+        return Change(
+            summary=f"{verb} {', '.join(file.path for file in differing)}",
+            texts=tuple(TextChange(file.path, file.shown_before, file.shown_after) for file in differing),
+            reversible=seen.can_remove or not created,
+            token=token.hexdigest()[:32],
+            notes=tuple(_notes(differing)),
+            payload=tuple(differing),
+        )
+
+    def apply(self, change: Change | Unpredictable, args: PhoneConfigArgs, at: Sessions, *, key: str) -> Receipt:
+        """Writes the differing files in order, having kept what they held."""
+        files = at.files(args.connection)
+        written: list[dict[str, object]] = []
+        for file in cast(tuple[FileSeen, ...], change.payload):
+            kept = None if file.before is None else at.keep.put(file.before)
+            files.write(file.path, file.after)
+            written.append({"path": file.path, "kept": kept})
+        return Receipt({"files": written}, summary=f"{len(written)} file{'s' if len(written) != 1 else ''} written")
+
+    def undo(self, receipt: Receipt, args: PhoneConfigArgs, at: Sessions, *, key: str) -> None:
+        """Puts the former contents back and removes what was new, the boot file first."""
+        files = at.files(args.connection)
+        entries = cast("list[Mapping[str, str | None]]", receipt.data["files"])
+        for entry in reversed(entries):
+            path, kept = str(entry["path"]), entry["kept"]
+            if kept is not None:
+                files.write(path, at.keep.get(kept))
+            elif files.can_remove:
+                files.remove(path)
+            else:
+                raise Permanent(
+                    f"{path} was new, and the protocol of connection {args.connection!r} cannot delete: remove it on the server"
+                )
+
+
+def _facts(model: Model, args: PhoneConfigArgs) -> PhoneFacts:
+    prefix = args.folder.strip("/") + "/" if args.folder.strip("/") else ""
+    names = model.file_names(args.mac)
+    paths = tuple(prefix + name for name in names) if prefix else names
+    return PhoneFacts(args.mac.lower(), args.mac.upper(), model.family.vendor, model.code, paths)
+
+
+def _templates(model: Model, override: str) -> tuple[str, ...]:
+    """The settings file is always the first to be written; an override replaces its template."""
+    own = tuple(file.template for file in model.family.files)
+    return (override, *own[1:]) if override else own
+
+
+def _digest(data: bytes | None) -> bytes:
+    return b"absent" if data is None else hashlib.sha256(data).digest()
+
+
+def _notes(differing: list[FileSeen]) -> list[str]:
+    return [f"{file.path} differs only in a value that is not shown"
+            for file in differing if file.before is not None and file.shown_before == file.shown_after]
+
+
+def _cisco_switch(switch: Switch | None) -> str:
+    assert switch is not None  # noqa: S101  # templates ask for a rule only when there is summer time
+    return f"{switch.month}/{switch.from_day}/{switch.iso_weekday}/{switch.hour}:{switch.minute}:0"
+
+
+def _snom_switch(switch: Switch | None) -> str:
+    assert switch is not None  # noqa: S101  # as above
+    return f"{switch.month:02}.{switch.week:02}.{switch.iso_weekday:02} {switch.hour:02}:{switch.minute:02}:00"

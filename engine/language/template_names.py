@@ -1,0 +1,104 @@
+"""Which names an expression uses, read from its syntax tree: what the plan must wait for, and what nothing defines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from jinja2 import nodes
+from jinja2.defaults import DEFAULT_NAMESPACE
+from jinja2.meta import find_undeclared_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name such as ``item.mac``: root ``item``, then the fields that follow. ``line`` counts from 1 within the text.
+
+    ``is_guarded``: under ``default(...)`` or ``is defined``, so its last part may be missing.
+    """
+
+    root: str
+    fields: tuple[str, ...]
+    line: int
+    is_guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """All names of an expression, a text or a nested value."""
+
+    all: tuple[Reference, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Top-level names."""
+        return frozenset(reference.root for reference in self.all)
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """Names of the steps whose results are used: ``steps.config.changed_at`` gives ``config``."""
+        return frozenset(reference.fields[0] for reference in self.all if reference.root == "steps" and reference.fields)
+
+    def __add__(self, other: References) -> References:
+        return References(self.all + other.all) if self.all and other.all else (other if other.all else self)
+
+
+NONE = References()
+"""What a constant uses."""
+
+
+def references_in(tree: nodes.Template) -> References:
+    """The names a parsed template takes from outside."""
+    outside = find_undeclared_variables(tree) - set(DEFAULT_NAMESPACE)
+    return References(tuple(reference for reference in _walk(tree, False) if reference.root in outside))
+
+
+def _walk(node: nodes.Node, guarded: bool) -> Iterator[Reference]:
+    chain = _chain(node)
+    if chain is not None:
+        yield Reference(chain[0], tuple(chain[1:]), node.lineno, guarded)
+        return
+    if _is_guard(node):
+        inner: nodes.Node | None = node.node  # type: ignore[attr-defined]  # Filter and Test both have it
+        others: Iterable[nodes.Node] = (child for child in node.iter_child_nodes() if child is not inner)
+        if inner is not None:
+            yield from _walk(inner, True)
+    else:
+        others = node.iter_child_nodes()
+    for child in others:
+        yield from _walk(child, False)
+
+
+def _is_guard(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.Filter):
+        return node.name in ("default", "d")
+    return isinstance(node, nodes.Test) and node.name in ("defined", "undefined")
+
+
+def _chain(node: nodes.Node) -> list[str] | None:
+    """``['item', 'mac']`` for ``item.mac`` and ``item['mac']``; None for everything else."""
+    if isinstance(node, nodes.Name):
+        return [node.name] if node.ctx == "load" else None
+    if isinstance(node, nodes.Getattr):
+        name: object = node.attr
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        name = node.arg.value
+    else:
+        return None
+    inner = _chain(node.node)
+    return None if inner is None or not isinstance(name, str) else [*inner, name]
+
+
+def path_of(tree: nodes.Template) -> tuple[str, ...] | None:
+    """The chain of names when the whole text is one ``{{ a.b }}`` without filters or calls; None otherwise."""
+    expression = whole_expression(tree)
+    chain = _chain(expression) if expression is not None else None
+    return tuple(chain) if chain else None
+
+
+def whole_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """The expression when the whole text is one ``{{ ... }}``; None otherwise."""
+    if len(tree.body) != 1 or not isinstance(output := tree.body[0], nodes.Output) or len(output.nodes) != 1:
+        return None
+    expression = output.nodes[0]
+    return None if isinstance(expression, nodes.TemplateData) else expression

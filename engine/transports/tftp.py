@@ -79,7 +79,7 @@ class TftpSession:
 
     Settings: ``host``; ``port`` (69); ``root`` (a folder on the server, put before every path); ``blksize`` (1428; 512 asks for
     no options at all, for servers that stay silent when asked); ``timeout_s`` (1: until a packet is sent again, doubling
-    up to 4 s); ``tries`` (5: how often a packet is sent before the server counts as gone).
+    up to 4 s); ``retries`` (4: how often it is sent again before the server counts as gone).
     """
 
     can_remove = False
@@ -93,7 +93,7 @@ class TftpSession:
         self._name = f"{self._host}:{self._port}"
         self._root = str(settings.get("root") or "")
         self._blksize = _whole(settings, "blksize", DEFAULT_BLKSIZE, tftp.SMALLEST_BLOCK, tftp.LARGEST_BLOCK)
-        self._patience = Patience(first_s=_seconds(settings, "timeout_s", 1.0), tries=_whole(settings, "tries", 5, 1, 100))
+        self._patience = Patience(first_s=_seconds(settings, "timeout_s", 1.0), retries=_whole(settings, "retries", 4, 0, 100))
         self._read_only = read_only
         self._deadline = deadline
         self._pool = pool

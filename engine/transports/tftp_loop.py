@@ -33,8 +33,8 @@ class Patience:
 
     first_s: float = 1.0
     longest_s: float = 4.0
-    tries: int = 5
-    """How often a packet is sent in all before the server counts as gone."""
+    retries: int = 4
+    """How often a packet is sent again before the server counts as gone."""
 
 
 class Silence(Exception):
@@ -257,7 +257,7 @@ class TransferLoop:
 
     def _repeat(self, exchange: _Exchange) -> None:
         now = time.monotonic()
-        if now >= exchange.ends_at or exchange.sent >= exchange.patience.tries:
+        if now >= exchange.ends_at or exchange.sent > exchange.patience.retries:
             raise _silence(exchange, None)
         exchange.wait_s = min(exchange.wait_s * 2, exchange.patience.longest_s)
         self._send(exchange, now)

@@ -122,6 +122,12 @@ def address_of(step: str, item_key: str | None) -> str:
     return step if item_key is None else f"{step}[{item_key}]"
 
 
+def split_address(address: str) -> tuple[str, str | None]:
+    """The step's address and the item's key (None for a step that runs once): the inverse of ``address_of``."""
+    step, bracket, key = address.partition("[")
+    return (step, key[:-1]) if bracket and key.endswith("]") else (address, None)
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
     """One address of a plan. ``change`` is there while planning and showing; what is kept and compared is ``observed``."""

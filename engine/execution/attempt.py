@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
-from engine.language.templates import DependsOnLater
+from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, InDoubt, Temporary
@@ -71,7 +71,7 @@ def attempt(scene: Scene, task: Task) -> Attempt:
         return _failed(scene, progress, failure)
     except InvalidInput as invalid:
         return Outcome(progress.failure(scene, "; ".join(d.detail for d in invalid.diagnostics), "permanent"))
-    except DependsOnLater as later:
+    except DependsOnLaterError as later:
         return Outcome(progress.failure(scene, f"it needs the result of {later}, which has none", "permanent"))
     except Exception as error:  # noqa: BLE001  # the border: a bug in one action must not take the run down
         return Outcome(progress.failure(scene, _bug(task, error), "bug"), written=progress.written)

@@ -18,7 +18,8 @@ def matches(pattern: str, step: str, item_key: str | None) -> bool:
 
 
 def _step_fits(pattern: str, step: str) -> bool:
-    whole = pattern if "/" in pattern else f"{pattern.rstrip('/')}/*"
+    phase = pattern.rstrip("/")
+    whole = phase if "/" in phase else f"{phase}/*"
     return fnmatchcase(step, whole)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from engine.language.templates import DependsOnLater
+from engine.language.templates import DependsOnLaterError
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import ActionFailure
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
@@ -65,7 +65,7 @@ class Planner:
             if ready is None:
                 return replace(blank, outlook=Outlook.SKIP, why=f"when: {step.when}")
             return self._observed(blank, ready)
-        except DependsOnLater as later:
+        except DependsOnLaterError as later:
             return replace(blank, outlook=Outlook.LATER, why=str(later))
         except InvalidInput as invalid:
             self.diagnostics.extend(invalid.diagnostics)

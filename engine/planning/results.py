@@ -1,6 +1,6 @@
 """What earlier steps came to, as later templates see it: ``steps.<name>.changed_at``, ``run.counts.changed``.
 
-While planning, the result of a step that will do something is not known yet; touching it raises ``DependsOnLater``, and that
+While planning, the result of a step that will do something is not known yet; touching it raises ``DependsOnLaterError``, and that
 is how the plan knows to say "known later".
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.language.templates import DependsOnLater
+from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of
 from engine.model.run import ItemStatus
 from engine.model.runbook import Block, Runbook, Step
@@ -60,22 +60,22 @@ class Results:
         self.known[address] = PENDING
 
     def of_item(self, address: str) -> StepResult:
-        """The result of one address. Raises ``DependsOnLater`` while it is pending."""
+        """The result of one address. Raises ``DependsOnLaterError`` while it is pending."""
         found = self.known.get(address)
         if found is None:
             earlier = self.history.get(address)
             return StepResult("not run", changed=False, changed_at=earlier.isoformat() if earlier else "")
         if found is PENDING:
-            raise DependsOnLater(address)
+            raise DependsOnLaterError(address)
         return found
 
     def of_step(self, step: str) -> Counts:
-        """Counts over all items of a step. Raises ``DependsOnLater`` while any is pending."""
+        """Counts over all items of a step. Raises ``DependsOnLaterError`` while any is pending."""
         own = (result for address, result in self.known.items() if address == step or address.startswith(f"{step}["))
         return count(own, step)
 
     def of_run(self) -> Counts:
-        """Counts over everything so far. Raises ``DependsOnLater`` while any is pending."""
+        """Counts over everything so far. Raises ``DependsOnLaterError`` while any is pending."""
         return count(self.known.values(), "the run so far")
 
 
@@ -94,11 +94,11 @@ class Counts:
 
 
 def count(results: Iterable[StepResult], what: str) -> Counts:
-    """Counts results by status. Raises ``DependsOnLater(what)`` when one is pending."""
+    """Counts results by status. Raises ``DependsOnLaterError(what)`` when one is pending."""
     counted = dict.fromkeys(Counts.__slots__, 0)
     for result in results:
         if result is PENDING:
-            raise DependsOnLater(what)
+            raise DependsOnLaterError(what)
         if result.status in counted:
             counted[result.status] += 1
     return Counts(**counted)

@@ -143,7 +143,7 @@ class Scene:
     def ready(self, compiled: CompiledStep, block: Block, item: Item | None) -> Ready | None:
         """Renders an address's arguments; None when its ``when`` is false.
 
-        Raises ``InvalidInput`` pointing at the template, ``DependsOnLater`` when it needs a result that is not known yet.
+        Raises ``InvalidInput`` pointing at the template, ``DependsOnLaterError`` when it needs a result that is not known yet.
         """
         fields, redact = self._reveal(block, item)
         context = self._context(block, item, fields)

@@ -1,0 +1,160 @@
+"""``switchover apply``: does what a plan shows."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from engine.cli.options import (
+    ignore_window_option,
+    inventory_option,
+    lab_option,
+    limit_option,
+    log_option,
+    output_option,
+    parse_given,
+    set_option,
+    yes_option,
+)
+from engine.cli.output import say
+from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
+from engine.cli.running import Watch, finish, stop_on_signals, watching
+from engine.execution.stop import Stop
+from engine.model.errors import SwitchoverError
+from engine.model.plan import Outlook, PlanHeader
+from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
+from engine.ports import Journal
+from engine.project import Project, find_project
+from engine.wiring.clock import SystemClock
+from engine.wiring.loading import Loaded, Named, existing, header_of, load
+from engine.wiring.runs import (
+    PLAN_FILE,
+    Begin,
+    Stage,
+    check_plan_applies,
+    check_windows,
+    expectations,
+    new_run_id,
+    open_journal,
+    open_stage,
+    start,
+)
+
+
+@click.command("apply")
+@click.argument("target", type=click.Path(path_type=Path), metavar="PLAN|RUNBOOK")
+@inventory_option(required=False)
+@set_option
+@limit_option
+@lab_option
+@yes_option
+@ignore_window_option
+@output_option
+@log_option
+@click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files in the plan.")
+def command(
+    target: Path, inventory: Path | None, given: tuple[str, ...], limit: tuple[str, ...], lab: bool, yes: bool,
+    ignore_window: str | None, output: str, log: Path | None, verbose: bool,
+) -> int:
+    """Apply a saved PLAN, exactly; or plan RUNBOOK for an inventory, show it, ask, and apply it."""
+    project = find_project()
+    watch = Watch(output, log, yes=yes, ignore_window=_reason(ignore_window), verbose=verbose)
+    if _is_plan(target):
+        if inventory is not None or given or limit or lab:
+            raise click.UsageError("A saved plan knows its inventory, inputs and limits: give the plan alone.")
+        return _apply_plan(project, target, watch)
+    if inventory is None:
+        raise click.UsageError("A runbook is applied to an inventory: give one with -i FOLDER.")
+    return _apply_runbook(project, Named(target, inventory, parse_given(given), limit, lab), watch)
+
+
+def _is_plan(target: Path) -> bool:
+    with existing(target, "plan or runbook").open("rb") as file:
+        return FORMAT.encode() in file.read(64)
+
+
+def _reason(ignore_window: str | None) -> str | None:
+    if ignore_window is not None and not ignore_window.strip():
+        raise click.UsageError("--ignore-window wants a reason, for the journal and the report.")
+    return ignore_window
+
+
+def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
+    saved = read_plan(path)
+    header = saved.header
+    given = {name: str(value) for name, value in header.inputs.items()}
+    loaded = load(project, Named(Path(header.runbook), Path(header.inventory), given, header.limit, header.lab))
+    stop = Stop()
+    with ExitStack() as stack:
+        journal = stack.enter_context(open_journal(project))
+        check_plan_applies(header, loaded, journal)
+        run = new_run_id(SystemClock())
+        stage = stack.enter_context(open_stage(loaded, journal, run, stop))
+        if not (saved.totals.pending or saved.totals[Outlook.CHECK]):
+            return _nothing_to_do()
+        check_windows(stage, ignored=watch.ignore_window is not None)
+        with PlanWriter(_run_plan(project, run), header) as writer:
+            for item in saved.items:
+                writer.add(item)
+        begin = Begin(run, header, saved.totals, expectations(saved.items), watch.ignore_window)
+        return _start(stage, journal, begin, watch, stop)
+
+
+def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
+    loaded = load(project, named)
+    print_warnings(loaded.warnings)
+    stop = Stop()
+    with ExitStack() as stack:
+        journal = stack.enter_context(open_journal(project))
+        run = new_run_id(SystemClock())
+        stage = stack.enter_context(open_stage(loaded, journal, run, stop))
+        header = header_of(loaded, stage.scene.clock)
+        made = _plan(stage, header, run, watch)
+        if not (made.totals.pending or made.totals[Outlook.CHECK] or made.errors):
+            return _nothing_to_do()
+        check_windows(stage, ignored=watch.ignore_window is not None)
+        if not watch.yes and not _agreed(loaded, made):
+            say("Nothing was applied.")
+            return 0
+        begin = Begin(run, header, made.totals, made.expected, watch.ignore_window)
+        return _start(stage, journal, begin, watch, stop)
+
+
+def _plan(stage: Stage, header: PlanHeader, run: str, watch: Watch) -> MadePlan:
+    """Plans into the run's folder, showing it when anybody is to read it."""
+    shown = watch.output == "human" and not (watch.yes and not sys.stdout.isatty())
+    sinks: list[PlanSink] = [views_for("human", header, verbose=watch.verbose)] if shown else []
+    with PlanWriter(_run_plan(stage.loaded.project, run), header) as writer:
+        return make_plan(stage, [*sinks, writer], detail=shown)
+
+
+def _run_plan(project: Project, run: str) -> Path:
+    folder = project.run_folder(run)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / PLAN_FILE
+
+
+def _agreed(loaded: Loaded, made: MadePlan) -> bool:
+    if not sys.stdin.isatty():
+        raise SwitchoverError(
+            "Nobody is there to agree", "stdin is no terminal. Look at the plan first, then give --yes; or apply a saved plan."
+        )
+    where = "the LAB" if loaded.named.lab else loaded.inventory.title or loaded.inventory.customer
+    doubts = f" {made.errors} could not be read and will fail if still so." if made.errors else ""
+    say()
+    answer: str = click.prompt(f"Apply this to {where}?{doubts} Only 'yes' will do", default="no", err=True)
+    return answer.strip() == "yes"
+
+
+def _nothing_to_do() -> int:
+    say("Nothing to do: everything is as the runbook wants it. 0 changes.")
+    return 0
+
+
+def _start(stage: Stage, journal: Journal, begin: Begin, watch: Watch, stop: Stop) -> int:
+    with watching(watch, journal, stage, begin.run, begin.header), stop_on_signals(stop):
+        status = start(stage, journal, begin, stop)
+    return finish(journal, begin.run, status, watch)

@@ -1,0 +1,56 @@
+"""Turns a failure into what a person reads, and its exit code. Imported only when something failed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from engine import __version__
+from engine.cli.output import wants_color
+from engine.model.diagnostic import InvalidInput
+from engine.model.errors import ActionFailure, SwitchoverError
+from engine.reporting.diagnostics import format_diagnostics
+
+_BUG = 70
+
+
+def explain(error: Exception) -> int:
+    """Prints the failure to stderr; returns the exit code."""
+    if isinstance(error, InvalidInput):
+        click.echo(format_diagnostics(error.diagnostics, color=wants_color(err=True)), err=True, color=True)
+        click.echo(f"{error.summary}.", err=True)
+        return error.exit_code
+    if isinstance(error, SwitchoverError):
+        click.echo(f"{_mark()}{error.summary}", err=True)
+        if error.detail:
+            click.echo(f"  {error.detail}", err=True)
+        return error.exit_code
+    if isinstance(error, ActionFailure):
+        click.echo(f"{_mark()}{error.why}", err=True)
+        return 1
+    return _report_bug(error)
+
+
+def _mark() -> str:
+    return click.style("error: ", fg="red", bold=True) if wants_color(err=True) else "error: "
+
+
+def _report_bug(error: Exception) -> int:
+    trace = "".join(traceback.format_exception(error))
+    descriptor, name = tempfile.mkstemp(prefix="switchover-bug-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"switchover {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        file.write(f"{datetime.now(UTC).isoformat()}\n\n{trace}")
+    click.echo(f"{_mark()}This is a bug in switchover: {type(error).__name__}", err=True)
+    click.echo(
+        f"  Nothing you wrote should lead here. The details are in {Path(name)}; please report them. "
+        "The journal is intact: switchover status shows where the run stands.",
+        err=True,
+    )
+    return _BUG

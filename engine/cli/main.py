@@ -1,0 +1,95 @@
+"""The entry point and the one border where every failure becomes words and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from engine import __version__
+
+# name -> (module, one line). Kept here so that --help imports nothing but this file.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("engine.cli.init", "Start a project folder of your own."),
+    "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
+    "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
+    "show": ("engine.cli.show", "Show a saved plan."),
+    "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
+    "status": ("engine.cli.status", "How runs stand."),
+    "resume": ("engine.cli.resume", "Go on with a run that stopped or died."),
+    "retry": ("engine.cli.retry", "Try again what failed in a run, and only that."),
+    "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
+    "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
+    "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),
+    "demo": ("engine.cli.demo", "A whole cutover against the lab, in a minute."),
+}
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = importlib.import_module(entry[0]).command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            self._refuse(ctx, args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def _refuse(self, ctx: click.Context, name: str) -> None:
+        from difflib import get_close_matches  # noqa: PLC0415  # only for a mistyped command
+
+        near = get_close_matches(name, COMMANDS, 1)
+        ctx.fail(f"There is no command '{name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode), 3 invalid input, 4 stale plan or lock "
+    "held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="switchover")
+def cli() -> None:
+    """Plan, apply and prove migrations from runbooks in YAML."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    try:
+        result = cli.main(args=None if arguments is None else list(arguments), prog_name="switchover", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        # What a person typed wrongly is invalid input, whoever notices it.
+        return 3 if isinstance(error, click.UsageError) else error.exit_code
+    except Exception as error:  # noqa: BLE001  # the border: explained, or reported as our bug
+        code: int = importlib.import_module("engine.cli.border").explain(error)
+        return code
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    main()

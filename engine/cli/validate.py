@@ -1,0 +1,45 @@
+"""``switchover validate``: every problem at once, with file, line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.cli.options import inventory_option, output_option, parse_given, runbook_argument, set_option
+from engine.cli.output import data, data_json, say
+from engine.cli.planning import print_warnings
+from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.project import find_project
+from engine.wiring.loading import check_files
+
+
+@click.command("validate")
+@runbook_argument
+@inventory_option(required=False)
+@set_option
+@output_option
+def command(runbook: Path, inventory: Path | None, given: tuple[str, ...], output: str) -> int:
+    """Check RUNBOOK, and with -i an inventory too, without reaching for any system."""
+    found = check_files(find_project(), runbook, inventory, parse_given(given))
+    errors = [diagnostic for diagnostic in found if diagnostic.is_error]
+    if output != "human":
+        data_json({"format": "switchover.diagnostics/1", "diagnostics": [as_json(diagnostic) for diagnostic in found]})
+        return 3 if errors else 0
+    if errors:
+        raise InvalidInput(found)
+    print_warnings(found)
+    data(f"{runbook}: ok" + (f", with {inventory}" if inventory else ""))
+    if inventory is None:
+        say("Without -i, names that an inventory defines were not checked.")
+    return 0
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, object]:
+    """A diagnostic for machines."""
+    span = diagnostic.span
+    return {
+        "severity": diagnostic.severity.value, "summary": diagnostic.summary, "detail": diagnostic.detail,
+        "hint": diagnostic.hint, "file": span.file if span else None, "line": span.line if span else None,
+        "column": span.column if span else None,
+    }

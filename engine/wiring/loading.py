@@ -1,0 +1,189 @@
+"""Reads what an operator named: runbook, inventory, templates, actions; checks it all, and says what it was made from."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import __version__
+from engine.actions.catalog import catalog
+from engine.language.inventory_reader import load_inventory
+from engine.language.runbook_reader import load_runbook
+from engine.language.semantics import ActionSpec, check_runbook, resolve_inputs
+from engine.language.templates import Templates
+from engine.model.args import arguments_of
+from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.errors import SwitchoverError
+from engine.model.inventory import Inventory
+from engine.model.plan import PlanHeader
+from engine.model.runbook import Runbook
+from engine.ports import Action, Clock
+from engine.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the command line named."""
+
+    runbook: Path
+    inventory: Path
+    given: Mapping[str, str]
+    limit: tuple[str, ...] = ()
+    lab: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All of it, read and without an error."""
+
+    project: Project
+    named: Named
+    runbook: Runbook
+    inventory: Inventory
+    templates: Templates
+    catalog: Mapping[str, Action[Any, Any]]
+    inputs: Mapping[str, object]
+    warnings: tuple[Diagnostic, ...]
+
+    @property
+    def scope(self) -> str:
+        """One run at a time per scope; a rehearsal never mixes with the real thing."""
+        return f"{self.inventory.customer}@lab" if self.named.lab else self.inventory.customer
+
+
+def load(project: Project, named: Named) -> Loaded:
+    """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together."""
+    runbook, inventory, found = _read(project, named)
+    templates = Templates(project.templates)
+    if runbook is not None:
+        actions = catalog(step.action for step in runbook.steps())
+        found += check_runbook(runbook, specs_of(actions), inventory, templates)
+    inputs: Mapping[str, object] = {}
+    if runbook is not None:
+        try:
+            inputs = resolve_inputs(runbook, named.given)
+        except InvalidInput as invalid:
+            found += invalid.diagnostics
+    if runbook is None or inventory is None or any(diagnostic.is_error for diagnostic in found):
+        raise InvalidInput(found)
+    return Loaded(project, named, runbook, inventory, templates, actions, inputs, tuple(found))
+
+
+def check_files(project: Project, runbook: Path, inventory: Path | None, given: Mapping[str, str]) -> list[Diagnostic]:
+    """Every problem and warning of a runbook, and of an inventory when given."""
+    if inventory is not None:
+        try:
+            return list(load(project, Named(runbook, inventory, given)).warnings)
+        except InvalidInput as invalid:
+            return list(invalid.diagnostics)
+    try:
+        loaded = load_runbook(existing(runbook, "runbook"), project.display(runbook))
+    except InvalidInput as invalid:
+        return list(invalid.diagnostics)
+    actions = catalog(step.action for step in loaded.steps())
+    return check_runbook(loaded, specs_of(actions), None, Templates(project.templates))
+
+
+def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:
+    found: list[Diagnostic] = []
+    runbook: Runbook | None = None
+    inventory: Inventory | None = None
+    try:
+        runbook = load_runbook(existing(named.runbook, "runbook"), project.display(named.runbook))
+    except InvalidInput as invalid:
+        found += invalid.diagnostics
+    try:
+        inventory, warnings = load_inventory(existing(named.inventory, "inventory"), project.display(named.inventory))
+        found += warnings
+    except InvalidInput as invalid:
+        found += invalid.diagnostics
+    return runbook, inventory, found
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path itself. Raises ``SwitchoverError`` when nothing is there."""
+    if path.exists():
+        return path
+    near = sorted(entry.name for entry in path.parent.glob("*") if not entry.name.startswith(".")) if path.parent.is_dir() else []
+    beside = f" {path.parent}/ has: {', '.join(near[:8])}." if near else ""
+    raise SwitchoverError(f"There is no {what} at {path}", f"Check the path; it is relative to the current folder.{beside}")
+
+
+def specs_of(actions: Mapping[str, Action[Any, Any]]) -> dict[str, ActionSpec]:
+    """Actions as the semantic check sees them."""
+    return {name: ActionSpec(name, arguments_of(action.Args)) for name, action in actions.items()}
+
+
+def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
+    """What a plan made now would be made from."""
+    runbook, inventory = loaded.runbook, loaded.inventory
+    commit, dirty = git_state(loaded.named.runbook.parent)
+    used = sorted({step.action for step in runbook.steps()})
+    return PlanHeader(
+        plan_id=uuid.uuid4().hex,
+        created_at=clock.now().isoformat(timespec="seconds"),
+        version=__version__,
+        scope=loaded.scope,
+        runbook=str(loaded.named.runbook),
+        runbook_name=runbook.name,
+        runbook_title=runbook.title,
+        inventory=str(loaded.named.inventory),
+        customer=inventory.title or inventory.customer,
+        runbook_digest=runbook.digest,
+        inventory_digest=inventory.digest,
+        templates_digest=loaded.templates.digest(),
+        actions={name: loaded.catalog[name].version for name in used},
+        inputs=dict(loaded.inputs),
+        limit=loaded.named.limit,
+        lab=loaded.named.lab,
+        git_commit=commit,
+        git_dirty=dirty,
+        windows=_spell_windows(runbook),
+        known_gaps=runbook.known_gaps,
+    )
+
+
+def differences(header: PlanHeader, loaded: Loaded) -> list[str]:
+    """What is no longer as it was when the plan was made, in words; empty when the plan still holds."""
+    now = {
+        "the runbook": (header.runbook_digest, loaded.runbook.digest),
+        "the inventory": (header.inventory_digest, loaded.inventory.digest),
+        "the templates": (header.templates_digest, loaded.templates.digest()),
+    }
+    changed = [name for name, (then, today) in now.items() if then != today]
+    changed += [
+        f"the action {name} (version {version} then)" for name, version in header.actions.items()
+        if name not in loaded.catalog or loaded.catalog[name].version != version
+    ]
+    return changed
+
+
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit a folder is at and whether anything in the tree differs from it; None outside git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain")
+    return commit, bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _spell_windows(runbook: Runbook) -> tuple[str, ...]:
+    phases: dict[str, list[str]] = {}
+    for block in runbook.blocks():
+        if block.window is not None:
+            phases.setdefault(f"{block.window.name}: {block.window.describe()}", []).append(block.phase)
+    return tuple(f"{window} ({', '.join(dict.fromkeys(names))})" for window, names in phases.items())

@@ -1,0 +1,295 @@
+"""Starting, resuming and ending runs: the run's folder, its lease, its events, its workers."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from engine.execution.decide import Expected
+from engine.execution.runner import Order, Runner, shut_windows
+from engine.execution.stop import Stop
+from engine.execution.windows import Windows
+from engine.journal.sqlite import SqliteJournal
+from engine.lab.overlay import lab_connections
+from engine.language.secrets import SecretResolver
+from engine.model import event as ev
+from engine.model.errors import StalePlan, SwitchoverError, WindowShut
+from engine.model.plan import PlanHeader, PlannedItem, Totals
+from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
+from engine.planning.plan_file import header_of as header_from
+from engine.planning.plan_file import read_plan, totals_of
+from engine.planning.results import Results
+from engine.planning.scene import BlockWork, Given, Scene
+from engine.ports import Clock, Journal, Lease
+from engine.project import Project
+from engine.transports.keep import FileKeep
+from engine.transports.outbox import FileOutbox
+from engine.wiring.clock import SystemClock
+from engine.wiring.connections import Connections, Stores
+from engine.wiring.loading import Loaded, Named, differences, load
+from engine.wiring.secrets import KnownSecrets
+
+PLAN_FILE = "plan.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A scene with its connections and what it came to: ready to plan or to run."""
+
+    loaded: Loaded
+    scene: Scene
+    connections: Connections
+    work: Sequence[BlockWork]
+    secrets: KnownSecrets
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(self.loaded.inventory.calendars)
+
+
+@contextmanager
+def open_journal(project: Project, *, read_only: bool = False) -> Iterator[Journal]:
+    """The project's journal. Raises ``JournalBroken``."""
+    if not read_only:
+        project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    journal = SqliteJournal(project.journal, SystemClock(), read_only=read_only)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@contextmanager
+def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None) -> Iterator[Stage]:
+    """Builds the scene of a plan or a run; closes every connection at the end."""
+    clock = SystemClock(stop)
+    known = KnownSecrets(SecretResolver(loaded.named.inventory, os.environ))
+    inventory = loaded.inventory
+    connections = inventory.connections
+    if loaded.named.lab:
+        connections = lab_connections(connections, loaded.project.lab)
+    stores = Stores(FileKeep(loaded.project.keep), FileOutbox(loaded.project.outbox, clock.now))
+    source = Connections(connections, loaded.templates, known, clock, stores, loaded.scope)
+    history = journal.last_changes(loaded.scope, loaded.runbook.name) if journal is not None else {}
+    results = Results(history)
+    for address, item in (state.items if state is not None else {}).items():
+        if item.status.settled:
+            results.put(address, item.status, item.at)
+    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit)
+    try:
+        scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
+        yield Stage(loaded, scene, source, scene.work(), known)
+    finally:
+        source.close()
+
+
+def new_run_id(clock: Clock) -> str:
+    """Sorts by time, and is short enough to type: ``20261122-2014-k3f9``."""
+    return f"{clock.now():%Y%m%d-%H%M}-{secrets.token_hex(2)}"
+
+
+def actor() -> str:
+    """Who runs this, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+# ---------------------------------------------------------------- before a run
+
+
+def check_plan_applies(header: PlanHeader, loaded: Loaded, journal: Journal) -> None:
+    """Raises ``StalePlan`` when the plan was made from something else than what is there now, or was applied before."""
+    changed = differences(header, loaded)
+    if changed:
+        raise StalePlan(
+            "The plan is stale", f"Since it was made, {_listed(changed)} changed. Look at what would happen now: make a new plan."
+        )
+    earlier = journal.run_of_plan(header.plan_id)
+    if earlier is not None:
+        raise StalePlan(
+            "The plan was applied already",
+            f"A plan is applied once; this one was, by run {earlier}. See switchover status {earlier}; to go on with it, "
+            f"switchover resume {earlier}; to look again, make a new plan.",
+        )
+
+
+def check_windows(stage: Stage, *, ignored: bool) -> None:
+    """Raises ``WindowShut`` when nothing at all may start now."""
+    windows = replace(stage.windows, ignored=ignored)
+    shut = shut_windows(stage.work, windows, stage.scene)
+    if not shut:
+        return
+    block = shut[0].block
+    reopens = windows.reopens(block, stage.scene.clock.now())
+    described = block.window.describe() if block.window is not None else ""
+    opens = f" It opens next {reopens:%A %Y-%m-%d %H:%M %Z}." if reopens else ""
+    raise WindowShut(
+        f"The window '{block.window.name if block.window else ''}' is shut",
+        f"{block.phase} may start {described}.{opens} To start now all the same: --ignore-window REASON (it is journalled).",
+    )
+
+
+def expectations(items: Sequence[PlannedItem]) -> dict[str, Expected]:
+    """What the plan promised, by address."""
+    return {item.address: Expected(item.outlook, item.observed) for item in items}
+
+
+# ---------------------------------------------------------------- a run
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How a run is to begin."""
+
+    run: str
+    header: PlanHeader
+    totals: Totals
+    expected: Mapping[str, Expected]
+    ignore_window: str | None = None
+
+
+def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus:
+    """Takes the scope, journals the start and runs to the end, or to where it must wait."""
+    lease = _lease(stage, begin.run)
+    journal.acquire(lease)
+    try:
+        pin(stage.loaded, begin.run)
+        started = ev.RunStarted(
+            begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
+            totals_of(begin.totals),
+        )
+        journal.flush(journal.append(begin.run, [started, *_overrides(stage, begin.ignore_window, lease.actor)]))
+        return _run(stage, journal, Order(begin.run, stage.work, begin.expected), begin.ignore_window, stop)
+    finally:
+        journal.release(lease)
+
+
+def resume(
+    stage: Stage, journal: Journal, state: RunState, stop: Stop, *, first: Sequence[ev.Event] = (), ignore_window: str | None = None
+) -> RunStatus:
+    """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts."""
+    lease = _lease(stage, state.run)
+    journal.acquire(lease)
+    try:
+        if ignore_window is None and state.overrides:
+            ignore_window = state.overrides[-1].reason
+            overrides: list[ev.Event] = []
+        else:
+            overrides = _overrides(stage, ignore_window, lease.actor)
+        events = [ev.RunResumed(lease.actor, lease.host, lease.pid), *first, *overrides]
+        journal.flush(journal.append(state.run, events))
+        state = fold(journal.read(state.run))
+        plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
+        order = Order(state.run, stage.work, expectations(plan.items), state.items)
+        return _run(stage, journal, order, ignore_window, stop)
+    finally:
+        journal.release(lease)
+
+
+def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:
+    windows = replace(stage.windows, ignored=ignore_window is not None)
+    return Runner(stage.scene, journal, order, windows, stop).run()
+
+
+def _lease(stage: Stage, run: str) -> Lease:
+    return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), actor(), stage.scene.clock.now())
+
+
+def _overrides(stage: Stage, reason: str | None, who: str) -> list[ev.Event]:
+    if reason is None:
+        return []
+    windows = dict.fromkeys(work.block.window.describe() for work in stage.work if work.block.window is not None)
+    return [ev.WindowOverridden(window, reason, who) for window in windows]
+
+
+# ---------------------------------------------------------------- a run's folder
+
+
+def pin(loaded: Loaded, run: str) -> None:
+    """Puts copies of runbook and inventory into the run's folder: a run keeps to the revision it began with."""
+    folder = loaded.project.run_folder(run)
+    (folder / "inventory").mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copyfile(loaded.named.runbook, folder / "runbook.yml")
+    for name in loaded.inventory.files:
+        target = folder / "inventory" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(loaded.named.inventory / name, target)
+
+
+def load_pinned(project: Project, state: RunState) -> Loaded:
+    """The run's own revision of everything. Raises ``StalePlan`` when templates or actions changed under it."""
+    header = run_header(state)
+    folder = project.run_folder(state.run)
+    if not folder.is_dir():
+        raise SwitchoverError(
+            f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it began with; restore it."
+        )
+    named = Named(folder / "runbook.yml", folder / "inventory", {}, header.limit, header.lab)
+    loaded = load(project, replace(named, given={name: str(value) for name, value in header.inputs.items()}))
+    changed = differences(header, loaded)
+    if changed:
+        raise StalePlan(
+            f"Run {state.run} cannot go on as it began",
+            f"Since then, {_listed(changed)} changed. Restore what it began with"
+            + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
+        )
+    # Secrets stay where they are: references start from the real folder, not from the copy.
+    return replace(loaded, named=replace(loaded.named, inventory=Path(header.inventory)), inputs=header.inputs)
+
+
+def run_header(state: RunState) -> PlanHeader:
+    """The header of the plan a run was started with."""
+    if state.started is None:
+        raise SwitchoverError(f"Run {state.run} has no beginning in the journal", "Check the run's id with: switchover status")
+    return header_from(state.started.header)
+
+
+def read_run(journal: Journal, wanted: str | None) -> RunState:
+    """A run by id, by the unambiguous beginning or end of one, or the newest. Raises ``SwitchoverError``."""
+    runs = [info.run for info in journal.runs()]
+    if not runs:
+        raise SwitchoverError("There are no runs yet", "Start one with: switchover apply RUNBOOK -i INVENTORY")
+    found = runs[:1] if wanted is None else [run for run in runs if run == wanted or run.endswith(wanted) or run.startswith(wanted)]
+    if len(found) != 1:
+        known = ", ".join((found or runs)[:5])
+        problem = f"There is no run {wanted}" if not found else f"'{wanted}' could be {len(found)} runs"
+        raise SwitchoverError(problem, f"{'They are' if found else 'The newest are'}: {known}.")
+    return fold(journal.read(found[0]))
+
+
+def reopened(state: RunState, who: str) -> list[ev.Event]:
+    """What ``retry`` puts back: everything that failed, and what was blocked by it."""
+    again = (ItemStatus.FAILED, ItemStatus.BLOCKED)
+    return [ev.ItemReopened(address, who) for address, item in state.items.items() if item.status in again]
+
+
+def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: str) -> list[ev.Event]:
+    """A person's word on items in doubt. Raises ``SwitchoverError`` for an address that is not."""
+    events: list[ev.Event] = []
+    for answer, addresses in (("done", done), ("again", again)):
+        for address in addresses:
+            item = state.items.get(address)
+            if item is None or not _is_in_doubt(item):
+                open_ones = [a for a, i in state.items.items() if _is_in_doubt(i)]
+                raise SwitchoverError(
+                    f"{address} is not in doubt", f"In doubt are: {', '.join(open_ones) if open_ones else 'none'}."
+                )
+            events.append(ev.ItemAnswered(address, answer, who))
+    return events
+
+
+def _is_in_doubt(item: ItemState) -> bool:
+    return item.status is ItemStatus.IN_DOUBT or (item.open_intent and not item.observable)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateNotFound, TemplateSyntaxError, UndefinedError
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import missing
 
 from engine.language.nearest import did_you_mean, listed
@@ -62,7 +63,7 @@ def describe(error: Exception, context: Mapping[str, object]) -> Words:
         unknown = _UNKNOWN_FILTER.match(error.message or "")
         if unknown is not None:
             kind, name = unknown.groups()
-            known = DEFAULT_TESTS if kind == "test" else {**DEFAULT_FILTERS, **FILTERS}
+            known = JINJA_TESTS if kind == "test" else {**JINJA_FILTERS, **FILTERS}
             return Words(f"Unknown {kind}", f"Templates have no {kind} called {name!r}.", did_you_mean(name, known), name)
         return Words("Template syntax error", f"{_sentence(error.message or 'not understood')} {_ADVICE}")
     if isinstance(error, TemplateNotFound):

@@ -132,7 +132,7 @@ class Templates:
     def compile_value(self, raw: object, source: SourceMap, path: DataPath) -> Compiled:
         """Prepares a value of any depth that stands at ``path`` in ``source``. Raises ``InvalidInput`` for a syntax error."""
         if isinstance(raw, str):
-            return self._text(raw, source, path) if _has_template(raw) else Compiled(lambda _: raw, is_constant=True)
+            return self._text(raw, source, path) if has_template(raw) else Compiled(lambda _: raw, is_constant=True)
         if isinstance(raw, Mapping):
             return _mapping({key: self.compile_value(value, source, (*path, key)) for key, value in raw.items()}, raw)
         if isinstance(raw, list | tuple):
@@ -141,7 +141,7 @@ class Templates:
 
     def compile_condition(self, expression: str, source: SourceMap, path: DataPath) -> Condition:
         """Prepares a ``when`` or ``where``: an expression without braces. Raises ``InvalidInput`` for a syntax error."""
-        if _has_template(expression):
+        if has_template(expression):
             words = Words("Braces in a condition", "A condition is an expression already. Write it without {{ }}.", "", "{{")
             raise InvalidInput([yaml_diagnostic(words, source, path, 1)])
         # One line keeps Jinja's line numbers; block scalars may have several.
@@ -266,7 +266,8 @@ class _FileLoader(BaseLoader):
         return decode(read_bytes(path, display), display), str(path), None
 
 
-def _has_template(text: str) -> bool:
+def has_template(text: str) -> bool:
+    """Whether a text holds anything to render."""
     return "{{" in text or "{%" in text
 
 

@@ -76,6 +76,18 @@ def written(document: Document, path: DataPath) -> str | None:
     return None if scalar is None else scalar.text
 
 
+def at_path(data: object, path: DataPath) -> Any:
+    """The value at ``path`` in plain data; None when there is none."""
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data):
+            data = data[part]
+        else:
+            return None
+    return data
+
+
 def read_bytes(path: Path, display: str) -> bytes:
     """A file's content, refused before it is read when over the limit. Raises ``InvalidInput``."""
     try:

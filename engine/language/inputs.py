@@ -1,0 +1,83 @@
+"""Values given with ``--set``, made into what the runbook's inputs declare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+from engine.language.nearest import did_you_mean, listed
+from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.runbook import Input, Runbook
+
+
+def resolve_inputs(runbook: Runbook, given: Mapping[str, str]) -> Mapping[str, object]:
+    """Every input of the runbook with its value: as given, else its default, else None.
+
+    Raises ``InvalidInput`` with all problems: unknown names, wrong types, values outside the choices, missing ones.
+    """
+    problems = list(_unknown(runbook, given))
+    values: dict[str, object] = {}
+    for name, declared in runbook.inputs.items():
+        try:
+            values[name] = _value(declared, given)
+        except ValueError as error:
+            problems.append(Diagnostic("Wrong input", str(error)))
+    if problems:
+        raise InvalidInput(problems)
+    return values
+
+
+def _unknown(runbook: Runbook, given: Mapping[str, str]) -> Iterator[Diagnostic]:
+    known = listed(runbook.inputs)
+    for name in given:
+        if name not in runbook.inputs:
+            detail = f"The runbook {runbook.name} asks for no input {name!r} (--set {name}=...). " + (
+                f"It asks for {known}." if known else "It asks for none."
+            )
+            yield Diagnostic("Unknown input", detail, hint=did_you_mean(name, runbook.inputs))
+
+
+def _value(declared: Input, given: Mapping[str, str]) -> object:
+    text = given.get(declared.name)
+    if text is None:
+        if declared.required:
+            about = f" {declared.description}" if declared.description else ""
+            raise ValueError(f"{declared.name!r} must be given: --set {declared.name}=VALUE.{about}")
+        return declared.default
+    value = _CONVERT[declared.type](declared.name, text)
+    if declared.choices and value not in declared.choices:
+        raise ValueError(f"{declared.name}={text} is given, but it must be one of {', '.join(map(str, declared.choices))}.")
+    return value
+
+
+def _string(_name: str, text: str) -> object:
+    return text
+
+
+def _integer(name: str, text: str) -> object:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}={text} is given, but it must be a whole number.") from None
+
+
+def _number(name: str, text: str) -> object:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={text} is given, but it must be a number.")
+    return value
+
+
+def _boolean(name: str, text: str) -> object:
+    found = {"true": True, "yes": True, "false": False, "no": False}.get(text.lower())
+    if found is None:
+        raise ValueError(f"{name}={text} is given, but it must be true or false.")
+    return found
+
+
+_CONVERT: Mapping[str, Callable[[str, str], object]] = {
+    "string": _string, "integer": _integer, "number": _number, "boolean": _boolean,
+}

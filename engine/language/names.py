@@ -1,0 +1,144 @@
+"""Names in expressions held against what will be there when they are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from engine.language.nearest import did_you_mean, listed
+from engine.language.template_errors import Words, yaml_diagnostic
+from engine.language.template_names import Reference
+from engine.model.diagnostic import Diagnostic
+from engine.model.inventory import Inventory
+from engine.model.runbook import Runbook
+from engine.model.source import DataPath, SourceMap
+
+CUSTOMER_FIELDS = ("name", "title", "timezone")
+RUN_FIELDS = ("id", "scope", "started_at")
+ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run")
+"""Top-level names of every template; each variable stands beside them under its own name when it does not collide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where an expression stands. ``steps``: those whose results it may use; ``why``: why a step may not be used there."""
+
+    collection: str | None
+    steps: frozenset[str]
+    why: str = ""
+
+
+@dataclass(slots=True)
+class NameCheck:
+    """Knows every name that templates of this runbook and inventory may use."""
+
+    runbook: Runbook
+    inventory: Inventory | None
+    variables: frozenset[str]
+    _fields: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, runbook: Runbook, inventory: Inventory | None) -> NameCheck:
+        """Collects the variables of all layers."""
+        names = {*runbook.defaults, *runbook.inputs, *(inventory.defaults if inventory else ())}
+        for collection in inventory.collections.values() if inventory else ():
+            for item in collection.items:
+                own = item.fields.get("vars")
+                if isinstance(own, Mapping):
+                    names.update(str(name) for name in own)
+        return cls(runbook, inventory, frozenset(names))
+
+    def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
+        """What is wrong with one name; nothing when it will be there."""
+        words = self._root(reference, scope) or self._field(reference, scope)
+        if words is not None:
+            yield yaml_diagnostic(words, source, path, reference.line)
+
+    def _root(self, reference: Reference, scope: Scope) -> Words | None:
+        name = reference.root
+        if name == "item" and scope.collection is None:
+            detail = "There is no item here: this step has no for_each, so it runs once."
+            return Words("Unknown name", detail, "", name)
+        if name in ROOTS or name in self.variables or (reference.is_guarded and not reference.fields):
+            return None
+        if self.inventory is None:
+            # An inventory's defaults may well bring it.
+            return None
+        known = sorted({*ROOTS, *self.variables} - ({"item"} if scope.collection is None else set()))
+        detail = f"Nothing is called {name!r} here. There are {listed(known, 24)}."
+        return Words("Unknown name", detail, did_you_mean(name, known), name)
+
+    def _field(self, reference: Reference, scope: Scope) -> Words | None:
+        if not reference.fields:
+            return None
+        name = reference.fields[0]
+        last = len(reference.fields) == 1
+        if reference.root == "steps":
+            return self._step(name, scope)
+        known = self._known(reference.root, scope)
+        if known is None or name in known or (reference.is_guarded and last):
+            return self._person(reference) if reference.root == "people" and known and name in known else None
+        return _missing(reference.root, name, known, self._owner(reference.root, scope))
+
+    def _known(self, root: str, scope: Scope) -> frozenset[str] | None:
+        """The fields a top-level name has; None when that cannot be told."""
+        if root == "customer":
+            return frozenset(CUSTOMER_FIELDS)
+        if root == "run":
+            return frozenset(RUN_FIELDS)
+        if root == "inputs":
+            return frozenset(self.runbook.inputs)
+        if self.inventory is None:
+            return None
+        if root == "vars":
+            return self.variables
+        if root == "people":
+            return frozenset(self.inventory.people)
+        return self._fields_of(scope.collection) if root == "item" else None
+
+    def _fields_of(self, name: str | None) -> frozenset[str] | None:
+        collection = self.inventory.collections.get(name) if self.inventory and name else None
+        if collection is None or not collection.items:
+            return None
+        if collection.name not in self._fields:
+            found: set[str] = set()
+            for item in collection.items:
+                found.update(item.fields)
+            self._fields[collection.name] = frozenset(found)
+        return self._fields[collection.name]
+
+    def _person(self, reference: Reference) -> Words | None:
+        if len(reference.fields) < 2 or self.inventory is None:
+            return None
+        role, name = reference.fields[:2]
+        known = frozenset(map(str, self.inventory.people[role]))
+        if name in known or (reference.is_guarded and len(reference.fields) == 2):
+            return None
+        return _missing(f"people.{role}", name, known, f"the inventory of {self.inventory.customer}")
+
+    def _step(self, name: str, scope: Scope) -> Words | None:
+        if name in scope.steps:
+            return None
+        if scope.why:
+            return Words("Step cannot be used here", scope.why[:1].upper() + scope.why[1:] + ".", "", name)
+        steps = [step.name for step in self.runbook.steps()]
+        if name in steps:
+            detail = f"The step {name!r} is not sure to have ended before this one for the same item. Only earlier steps " \
+                     "of the same group can be used, and steps this one needs that run once or for the same collection."
+            return Words("Step cannot be used here", detail, "", name)
+        detail = f"There is no step {name!r}. Here these can be used: {listed(sorted(scope.steps)) or 'none'}."
+        return Words("Unknown step", detail, did_you_mean(name, scope.steps or steps), name)
+
+    def _owner(self, root: str, scope: Scope) -> str:
+        if root == "item":
+            return f"the collection {scope.collection!r}"
+        if root == "inputs":
+            return f"the runbook {self.runbook.name!r}"
+        return f"the inventory of {self.inventory.customer}" if self.inventory and root == "people" else ""
+
+
+def _missing(owner: str, name: str, known: frozenset[str], where: str) -> Words:
+    summary = "Unknown role" if owner == "people" else "Unknown name"
+    place = f" in {where}" if where else ""
+    there = f"There are {listed(sorted(known), 24)}." if known else "There are none."
+    return Words(summary, f"{owner!r} has no {name!r}{place}. {there}", did_you_mean(name, known), name)

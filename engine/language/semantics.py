@@ -1,0 +1,117 @@
+"""What no schema can see: names that point to nothing, in a runbook held against its actions, inventory and templates.
+
+Reports everything at once. Without an inventory it judges what the runbook alone decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as AnyOf
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from engine.language.action_args import ActionSpec, ArgumentCheck, compile_problems
+from engine.language.inputs import resolve_inputs
+from engine.language.names import NameCheck, Scope
+from engine.language.nearest import did_you_mean, listed
+from engine.language.needs import check_needs, needed_by
+from engine.language.template_names import References
+from engine.language.templates import Templates
+from engine.language.yaml_reader import at_path
+from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
+from engine.model.inventory import Inventory
+from engine.model.runbook import Block, Runbook, Step
+from engine.model.source import DataPath
+
+__all__ = ["ActionSpec", "check_runbook", "resolve_inputs"]
+
+
+def check_runbook(
+    runbook: Runbook, catalog: Mapping[str, ActionSpec], inventory: Inventory | None, templates: Templates,
+) -> list[Diagnostic]:
+    """Every problem of a runbook that has been read, sorted. ``catalog``: action name -> what it takes."""
+    check = _Check(runbook, catalog, inventory, templates, NameCheck.of(runbook, inventory))
+    return in_order(check.problems())
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    runbook: Runbook
+    catalog: Mapping[str, ActionSpec]
+    inventory: Inventory | None
+    templates: Templates
+    names: NameCheck
+
+    def problems(self) -> Iterator[Diagnostic]:
+        yield from check_needs(self.runbook)
+        yield from self._calendars()
+        before = needed_by(self.runbook)
+        blocks = {block.address: block for block in self.runbook.blocks()}
+        for block in blocks.values():
+            yield from self._block(block, [blocks[need] for need in before.get(block.address, ()) if need in blocks])
+
+    def _calendars(self) -> Iterator[Diagnostic]:
+        if self.inventory is None:
+            return
+        windows = at_path(self.runbook.document.data, ("windows",)) or {}
+        for name, raw in windows.items():
+            calendar = raw.get("calendar")
+            if calendar is not None and calendar not in self.inventory.calendars:
+                yield self._unknown(
+                    "calendar", calendar, self.inventory.calendars, ("windows", name, "calendar"),
+                )
+
+    def _block(self, block: Block, before: list[Block]) -> Iterator[Diagnostic]:
+        collection = block.fan_out.for_each
+        if collection is not None and self.inventory is not None and collection not in self.inventory.collections:
+            yield self._unknown("collection", collection, self.inventory.collections, (*block.path, "for_each"))
+        results = {step.name for other in before for step in other.steps if other.fan_out.for_each in (None, collection)}
+        if block.fan_out.where is not None:
+            scope = Scope(collection, frozenset(), "steps are not known yet when 'where' picks the items; use 'when'")
+            yield from self._condition(block.fan_out.where, (*block.path, "where"), scope)
+        for index, step in enumerate(block.steps):
+            earlier = frozenset(results | {other.name for other in block.steps[:index]})
+            yield from self._step(step, Scope(collection, earlier))
+
+    def _step(self, step: Step, scope: Scope) -> Iterator[Diagnostic]:
+        spec = self.catalog.get(step.action)
+        if spec is None:
+            yield self._unknown("action", step.action, self.catalog, (*step.path, "action"))
+        else:
+            yield from ArgumentCheck(self.runbook.document.source, self.inventory, self.templates).problems(step, spec)
+        if step.when is not None:
+            yield from self._condition(step.when, (*step.path, "when"), scope)
+        yield from self._values(step.args, (*step.path, "with"), scope)
+
+    def _values(self, raw: object, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
+        if isinstance(raw, Mapping):
+            for key, value in raw.items():
+                yield from self._values(value, (*path, key), scope)
+        elif isinstance(raw, list | tuple):
+            for index, value in enumerate(raw):
+                yield from self._values(value, (*path, index), scope)
+        else:
+            source = self.runbook.document.source
+            wrong = compile_problems(self.templates, raw, source, path)
+            yield from wrong
+            if not wrong:
+                yield from self._references(self.templates.compile_value(raw, source, path).references, path, scope)
+
+    def _condition(self, expression: str, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
+        try:
+            condition = self.templates.compile_condition(expression, self.runbook.document.source, path)
+        except InvalidInput as error:
+            yield from error.diagnostics
+            return
+        yield from self._references(condition.references, path, scope)
+
+    def _references(self, references: References, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
+        for reference in references.all:
+            yield from self.names.problems(reference, self.runbook.document.source, path, scope)
+
+    def _unknown(self, what: str, name: str, known: AnyOf[str], path: DataPath) -> Diagnostic:
+        source = self.runbook.document.source
+        span = source.value(path)
+        where = "" if what == "action" or self.inventory is None else f" in the inventory of {self.inventory.customer}"
+        there = f"There are {listed(sorted(known), 24)}." if known else "There are none."
+        detail = f"No {what} is called {name!r}{where}. {there}"
+        return Diagnostic(f"Unknown {what}", detail, span, source.line(span.line), did_you_mean(name, known))

@@ -177,7 +177,7 @@ def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Rea
 def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
     # A new file's every line is in the plan; what it replaced is what a report needs.
     replaced = [text for text in change.texts if text.before is not None]
-    diff = shortened(tuple(map(ready.redact, diff_lines(replaced))), _JOURNALLED_DIFF_LINES) if replaced else ()
+    diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
     fields = tuple((field.name, field.before, field.after) for field in change.fields)
     return ev.ItemChanged(
         task.address, ready.redact(receipt.summary or change.summary), receipt.data, fields, diff,

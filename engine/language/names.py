@@ -14,17 +14,18 @@ from engine.model.runbook import Runbook
 from engine.model.source import DataPath, SourceMap
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
-RUN_FIELDS = ("id", "scope", "started_at")
-ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run")
+RUN_FIELDS = ("id", "scope", "started_at", "counts")
+ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps")
 """Top-level names of every template; each variable stands beside them under its own name when it does not collide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where an expression stands. ``steps``: those whose results it may use; ``why``: why a step may not be used there."""
+    """Where an expression stands. ``steps``: those whose results it may use, and the collection each runs over; ``why``: why
+    no step may be used there."""
 
     collection: str | None
-    steps: frozenset[str]
+    steps: Mapping[str, str | None]
     why: str = ""
 
 
@@ -74,7 +75,7 @@ class NameCheck:
         name = reference.fields[0]
         last = len(reference.fields) == 1
         if reference.root == "steps":
-            return self._step(name, scope)
+            return self._step(reference, scope)
         known = self._known(reference.root, scope)
         if known is None or name in known or (reference.is_guarded and last):
             return self._person(reference) if reference.root == "people" and known and name in known else None
@@ -116,18 +117,33 @@ class NameCheck:
             return None
         return _missing(f"people.{role}", name, known, f"the inventory of {self.inventory.customer}")
 
-    def _step(self, name: str, scope: Scope) -> Words | None:
-        if name in scope.steps:
-            return None
+    def _step(self, reference: Reference, scope: Scope) -> Words | None:
+        name = reference.fields[0]
         if scope.why:
-            return Words("Step cannot be used here", scope.why[:1].upper() + scope.why[1:] + ".", "", name)
-        steps = [step.name for step in self.runbook.steps()]
-        if name in steps:
-            detail = f"The step {name!r} is not sure to have ended before this one for the same item. Only earlier steps " \
-                     "of the same group can be used, and steps this one needs that run once or for the same collection."
+            return Words("Step cannot be used here", scope.why, "", name)
+        # Templates write a-b as a_b: a dash would be a minus.
+        usable = {step.replace("-", "_"): step for step in scope.steps}
+        step = usable.get(name.replace("-", "_"))
+        if step is not None:
+            return self._step_field(reference, scope.steps[step], scope)
+        if name in {step.name.replace("-", "_") for step in self.runbook.steps()}:
+            detail = f"The step {name!r} is not sure to have ended before this one. Only steps that this one needs can be " \
+                     "used, and earlier steps of the same group."
             return Words("Step cannot be used here", detail, "", name)
-        detail = f"There is no step {name!r}. Here these can be used: {listed(sorted(scope.steps)) or 'none'}."
-        return Words("Unknown step", detail, did_you_mean(name, scope.steps or steps), name)
+        detail = f"There is no step {name!r}. Here these can be used: {listed(sorted(usable)) or 'none'}."
+        return Words("Unknown step", detail, did_you_mean(name, usable), name)
+
+    def _step_field(self, reference: Reference, collection: str | None, scope: Scope) -> Words | None:
+        if len(reference.fields) < 2:
+            return None
+        step, name = reference.fields[:2]
+        if name not in STEP_FIELDS:
+            return _missing(f"steps.{step}", name, frozenset(STEP_FIELDS), "")
+        if collection not in (None, scope.collection) and name not in STEP_FIELDS_OVER_ITEMS:
+            detail = f"The step {step!r} runs over all of {collection!r}, so it has no single {name!r} here. " \
+                     f"It has {listed(STEP_FIELDS_OVER_ITEMS)}."
+            return Words("Unknown name", detail, "", name)
+        return None
 
     def _owner(self, root: str, scope: Scope) -> str:
         if root == "item":

@@ -92,7 +92,7 @@ class Planner:
         return replace(
             blank, outlook=outlook, summary=summary, fields=change.fields, notes=change.notes,
             reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
-            diff=tuple(map(redact, diff_lines(change.texts))) if self.detail else (),
+            diff=diff_lines(change.texts, redact) if self.detail else (),
         )
 
     def _note(self, planned: PlannedItem) -> None:

@@ -193,9 +193,25 @@ def _as_name(name: str) -> str:
 class RunView:
     """``run`` in a template."""
 
-    id: str
     scope: str
     results: Results
+    given_id: str
+    started: datetime | None
+    """None while only planning: the run has no time and no name yet."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        if self.started is None:
+            raise DependsOnLaterError("the start of the run")
+        return self.given_id
+
+    @property
+    def started_at(self) -> str:
+        """When the run started, ISO 8601."""
+        if self.started is None:
+            raise DependsOnLaterError("the start of the run")
+        return self.started.isoformat(timespec="seconds")
 
     @property
     def counts(self) -> Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -75,6 +76,8 @@ class Given:
     run: str
     inputs: Mapping[str, object]
     limit: tuple[str, ...] = ()
+    started: datetime | None = None
+    """When the run started; None while only planning."""
 
 
 class Scene:
@@ -98,6 +101,11 @@ class Scene:
         self._compiled = {step.address: self._compile(step, catalog) for step in runbook.steps()}
         self._vars = {**runbook.defaults, **inventory.defaults}
         self._fixed = self._fixed_names()
+
+    def begin_run(self, started: datetime) -> None:
+        """From planning to running: what the plan foresaw is forgotten, what the run finds out is remembered from here on."""
+        self.results.known.clear()
+        self._fixed["run"] = RunView(self.given.scope, self.results, self.given.run, started)
 
     # ------------------------------------------------------------ what there is to do
 
@@ -191,7 +199,7 @@ class Scene:
             "inputs": self.given.inputs,
             "people": inventory.people,
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
-            "run": RunView(self.given.run, self.given.scope, self.results),
+            "run": RunView(self.given.scope, self.results, self.given.run, self.given.started),
             "known_gaps": self.runbook.known_gaps,
         }
         return names

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import unified_diff
 
 from engine.model.plan import TextChange
 
 
-def diff_lines(texts: Iterable[TextChange]) -> tuple[str, ...]:
-    """Unified diff of all texts, without line ends. A new or removed file is all ``+`` or all ``-``."""
-    return tuple(line for text in texts for line in _one(text))
+def diff_lines(texts: Iterable[TextChange], redact: Callable[[str], str]) -> tuple[str, ...]:
+    """Unified diff of all texts, without line ends, secrets masked. A new or removed file is all ``+`` or all ``-``."""
+    whole = "\n".join(line for text in texts for line in _one(text))
+    return tuple(redact(whole).split("\n")) if whole else ()
 
 
 def _one(text: TextChange) -> Iterator[str]:

@@ -82,7 +82,8 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     for address, item in (state.items if state is not None else {}).items():
         if item.status.settled:
             results.put(address, item.status, item.at)
-    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit)
+    started = state.started_at if state is not None else None
+    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
         yield Stage(loaded, scene, source, scene.work(), known)
@@ -163,6 +164,7 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
     journal.acquire(lease)
     try:
         pin(stage.loaded, begin.run)
+        stage.scene.begin_run(stage.scene.clock.now())
         started = ev.RunStarted(
             begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
             totals_of(begin.totals),

@@ -138,9 +138,10 @@ class MailSession:
         if "PLAIN" in offered:
             code, answer = connection.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{server.username}{chr(0)}{server.password}')}")
         elif "LOGIN" in offered:
-            code, answer = connection.docmd("AUTH", f"LOGIN {_base64(server.username)}")
-            if code == 334:
-                code, answer = connection.docmd(_base64(server.password))
+            code, answer = connection.docmd("AUTH", "LOGIN")
+            for word in (server.username, server.password):
+                if code == 334:
+                    code, answer = connection.docmd(_base64(word))
         else:
             shown = f"only {' '.join(offered)}" if offered else "no login at all"
             raise Permanent(f"{server.name} offers {shown}, but the connection has a username; PLAIN or LOGIN is needed")

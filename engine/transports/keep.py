@@ -45,7 +45,7 @@ class FileKeep:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise Permanent(f"what was put aside before the change is gone: {path} does not exist, so it cannot be undone") from None
+            raise Permanent(f"what was put aside before the change is gone, so it cannot be undone: {path}") from None
         except OSError as error:
             raise Permanent(f"what was put aside before the change cannot be read: {path}: {error.strerror or error}") from error
         if hashlib.sha256(data).hexdigest() != name:

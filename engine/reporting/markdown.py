@@ -1,0 +1,53 @@
+"""A run in a few lines of Markdown, for a ticket or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.model.event import Record
+from engine.reporting.story import Story, tell
+from engine.reporting.terminal import moment, printable, spelled
+from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS
+
+_LISTED = 20
+
+
+def render_markdown(records: Iterable[Record]) -> str:
+    """Heading, counts per step, problems, known gaps."""
+    story = tell(records)
+    state = story.state
+    lines = [f"## {_plain(_title(story))}", "", f"Run `{state.run}` **{RUN_WORDS[state.status]}**."]
+    if state.started and state.started_at and state.last_at:
+        took = spelled((state.last_at - state.started_at).total_seconds())
+        lines[-1] += f" Started {moment(state.started_at)} by {_plain(state.started.actor)}, {took}."
+    lines += ["", *_table(story)]
+    problems = [outcome for outcome in story.outcomes.values() if outcome.status in PROBLEMS]
+    if problems:
+        lines += ["", "### Needs attention", ""]
+        lines += [f"- `{o.address}` {STATUS_WORDS[o.status]}: {_plain(o.why)}" for o in problems[:_LISTED]]
+        if len(problems) > _LISTED:
+            lines.append(f"- and {len(problems) - _LISTED:,} more")
+    gaps = story.header.get("known_gaps") or ()
+    if gaps:
+        lines += ["", "### Not migrated (known gaps)", "", *(f"- {_plain(gap)}" for gap in gaps)]
+    return "\n".join(lines) + "\n"
+
+
+def _title(story: Story) -> str:
+    header = story.header
+    return f"{header.get('runbook_title') or header.get('runbook_name') or 'Run'}: {header.get('customer', '')}".rstrip(": ")
+
+
+def _table(story: Story) -> list[str]:
+    used = [status for status in STATUS_WORDS if any(step.counts[status] for step in story.steps.values())]
+    if not used:
+        return ["Nothing was started yet."]
+    rows = [f"| Step | {' | '.join(STATUS_WORDS[status] for status in used)} |", f"|---|{'---:|' * len(used)}"]
+    for step in story.steps.values():
+        rows.append(f"| `{step.address}` | {' | '.join(str(step.counts[status] or '') for status in used)} |")
+    return rows
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|~" else char for char in printable(text))

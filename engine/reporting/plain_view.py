@@ -1,0 +1,87 @@
+"""A run while it goes, as plain lines: for a pipe, a CI log, a terminal that cannot be drawn on.
+
+Only durable events are shown: what stands here has happened even if the machine dies now. Writes to the stream it is given,
+which is stderr.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TextIO
+
+from engine.model import event as ev
+from engine.model.plan import split_address
+from engine.model.run import ItemStatus
+from engine.reporting.terminal import many, printable, spelled
+from engine.reporting.wording import STATUS_WORDS
+
+SETTLED: dict[type[ev.Event], ItemStatus] = {
+    ev.ItemChanged: ItemStatus.CHANGED, ev.ItemUnchanged: ItemStatus.UNCHANGED, ev.ItemRan: ItemStatus.RAN,
+    ev.ItemProved: ItemStatus.PROVED, ev.ItemSkipped: ItemStatus.SKIPPED, ev.ItemFailed: ItemStatus.FAILED,
+    ev.ItemBlocked: ItemStatus.BLOCKED, ev.ItemInDoubt: ItemStatus.IN_DOUBT,
+}
+"""Events that end an item, and how it then stands."""
+_DULL = (ev.ItemUnchanged, ev.ItemSkipped, ev.ItemBlocked)
+"""Counted per batch in plain lines: a log with ten thousand lines that say nothing hides the one that says something."""
+
+
+class PlainView:
+    """One line per item that did something, a count for those that did not; times as journalled."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.flush()
+
+    def on_records(self, records: Sequence[ev.Record]) -> None:
+        """Prints durable events."""
+        dull: Counter[tuple[str, str]] = Counter()
+        for record in records:
+            event = record.event
+            if isinstance(event, _DULL):
+                dull[(split_address(event.address)[0], STATUS_WORDS[SETTLED[type(event)]])] += 1
+            else:
+                line = line_of(event)
+                if line:
+                    self._say(record, line)
+        for (step, word), count in dull.items():
+            self._say(records[-1], f"{step}  {many(count, 'item')} {word}")
+        self._stream.flush()
+
+    def _say(self, record: ev.Record, line: str) -> None:
+        self._stream.write(f"{record.at:%H:%M:%S} {printable(line)}\n")
+
+
+def line_of(event: ev.Event) -> str:
+    """An event for people; empty for what only the journal needs."""
+    words = _WORDED.get(type(event))
+    return words(event) if words is not None else ""
+
+
+def _item_line(word: str, event: Any) -> str:
+    took = f"  {spelled(event.took_s)}" if getattr(event, "took_s", 0) >= 1 else ""
+    text = getattr(event, "why", "") or getattr(event, "summary", "")
+    return f"{event.address}  {word}  {text}".rstrip() + took
+
+
+_WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
+    ev.ItemChanged: lambda e: _item_line("found in place" if e.adopted else "changed", e),
+    ev.ItemRan: lambda e: _item_line("done", e),
+    ev.ItemProved: lambda e: _item_line("proved", e),
+    ev.ItemFailed: lambda e: _item_line("FAILED", e),
+    ev.ItemInDoubt: lambda e: _item_line("IN DOUBT", e),
+    ev.ItemRetried: lambda e: f"{e.address}  attempt {e.attempt} failed, next in {spelled(e.wait_s)}: {e.why}",
+    ev.ItemAnswered: lambda e: f"{e.address}  {e.actor} answered: {e.answer}",
+    ev.RunStarted: lambda e: f"run started by {e.actor}: {e.header.get('runbook_title', '')}, {e.header.get('customer', '')}",
+    ev.RunResumed: lambda e: f"run taken up again by {e.actor}",
+    ev.WindowOverridden: lambda e: f"outside the window {e.window}, let start by {e.actor}: {e.reason}",
+    ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting",
+    ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",
+    ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
+    ev.RunFinished: lambda e: f"run {e.status}",
+}

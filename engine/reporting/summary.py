@@ -1,0 +1,181 @@
+"""A run on one screen: how it stands, what went wrong and why, what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.model.event import RunStarted
+from engine.model.plan import split_address
+from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
+from engine.ports import Lease
+from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
+from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, UNFINISHED, next_steps
+
+FORMAT = "switchover.run/1"
+_LISTED = 10
+"""Problems of each kind that are listed."""
+_STYLES = {
+    RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "alarm", RunStatus.TRIPPED: "alarm", RunStatus.WAITING: "yellow",
+    RunStatus.INTERRUPTED: "yellow", RunStatus.RUNNING: "cyan",
+}
+_ITEM_STYLES = {
+    ItemStatus.CHANGED: "green", ItemStatus.FAILED: "alarm", ItemStatus.IN_DOUBT: "magenta", ItemStatus.BLOCKED: "yellow",
+    ItemStatus.RETRYING: "yellow",
+}
+_TITLES = {ItemStatus.FAILED: "Failed", ItemStatus.IN_DOUBT: "In doubt: a person must look", ItemStatus.BLOCKED: "Not tried"}
+
+
+def format_summary(state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None) -> str:
+    """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one."""
+    paint = Paint(color)
+    width = max(60, width)
+    lines = [*_head(state, paint, holder), "", *_table(state, paint)]
+    if any(item.status in UNFINISHED for item in state.items.values()) and holder is None:
+        lines.append(f"  {_unfinished(state)}")
+    for status in PROBLEMS:
+        lines += _problems(state, status, paint, width)
+    lines += _overrides(state, width)
+    lines += ["", paint("bold", "Next")]
+    steps = next_steps(state, alive=holder is not None)
+    room = max(len(command) for command, _ in steps)
+    lines += [f"  {paint('cyan', padded(command, room))}  {text}" for command, text in steps]
+    return "\n".join(lines)
+
+
+def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
+    header: Mapping[str, Any] = state.started.header if state.started else {}
+    running = state.status is RunStatus.RUNNING
+    words = RUN_WORDS[state.status] if not running or holder else "stopped in the middle: its process is gone"
+    style = _STYLES[state.status] if not running or holder else "alarm"
+    yield f"Run {paint('bold', state.run)} {paint(style, words)}"
+    title = " · ".join(str(header[name]) for name in ("runbook_title", "customer") if header.get(name))
+    if title:
+        yield f"  {printable(title)}"
+    if state.started_at and state.last_at and state.started:
+        took = spelled((state.last_at - state.started_at).total_seconds())
+        lab = ", against the lab" if header.get("lab") else ""
+        yield paint("dim", f"  started {moment(state.started_at)} by {state.started.actor}, {took}{lab}")
+    if holder is not None:
+        yield paint("dim", f"  process {holder.pid} on {holder.host} is working on it")
+    if state.tripped is not None:
+        tripped = state.tripped
+        yield paint("alarm", f"  {tripped.address}: {tripped.failed} failed, more than the {tripped.limit} allowed")
+
+
+def _table(state: RunState, paint: Paint) -> Iterator[str]:
+    by_step = counts_by_step(state)
+    if not by_step:
+        yield "  Nothing was started yet."
+        return
+    used = [status for status in STATUS_WORDS if any(counts[status] for counts in by_step.values())]
+    room = max(12, *(columns(step) for step in by_step))
+    widths = {status: max(7, len(STATUS_WORDS[status])) for status in used}
+    heads = "  ".join(f"{STATUS_WORDS[status]:>{widths[status]}}" for status in used)
+    yield paint("dim", f"  {' ' * room}  {heads}")
+    rows = list(by_step.items())
+    if len(rows) > 1:
+        rows.append(("in all", sum(by_step.values(), Counter())))
+    for step, counts in rows:
+        cells = (_cell(counts[status], widths[status], status, paint) for status in used)
+        yield f"  {padded(step, room)}  {'  '.join(cells)}".rstrip()
+
+
+def _cell(count: int, width: int, status: ItemStatus, paint: Paint) -> str:
+    text = f"{count or '·':>{width}}" if not count else f"{count:>{width},}"
+    return paint(_ITEM_STYLES[status], text) if count and status in _ITEM_STYLES else text
+
+
+def _unfinished(state: RunState) -> str:
+    count = sum(item.status in UNFINISHED for item in state.items.values())
+    return f"{many(count, 'item')} not finished: 'resume' looks at each before it goes on"
+
+
+def _problems(state: RunState, status: ItemStatus, paint: Paint, width: int) -> Iterator[str]:
+    found = [(address, item) for address, item in state.items.items() if item.status is status]
+    if not found:
+        return
+    yield ""
+    yield f"{paint(_ITEM_STYLES[status], _TITLES[status])} ({len(found):,})"
+    entries = _by_reason(found)
+    for addresses, why in entries[:_LISTED]:
+        more = f" and {len(addresses) - 3:,} more" if len(addresses) > 3 else ""
+        yield f"  {printable(', '.join(addresses[:3]))}{more}"
+        yield from (f"      {line}" for line in wrapped(why, width - 6, 0))
+    if len(entries) > _LISTED:
+        yield paint("dim", f"  ... and {len(entries) - _LISTED:,} more kinds: 'switchover report' lists them all")
+
+
+def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], str]]:
+    """Forty phones behind one dead switch are one problem."""
+    grouped: dict[str, list[str]] = {}
+    for address, item in found:
+        why = f"because {split_address(item.why)[0]} did not succeed" if item.status is ItemStatus.BLOCKED else item.why
+        grouped.setdefault(why, []).append(address)
+    return [(addresses, why) for why, addresses in grouped.items()]
+
+
+def _overrides(state: RunState, width: int) -> Iterator[str]:
+    for override in state.overrides:
+        yield ""
+        yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 2)
+
+
+def counts_by_step(state: RunState) -> dict[str, Counter[ItemStatus]]:
+    """Items by step and by how they stand, steps in the order they came up."""
+    counted: dict[str, Counter[ItemStatus]] = {}
+    for address, item in state.items.items():
+        counted.setdefault(split_address(address)[0], Counter())[item.status] += 1
+    return counted
+
+
+def summary_data(state: RunState) -> dict[str, Any]:
+    """The same for programs; ``format`` changes when a reader would have to."""
+    return {
+        "format": FORMAT, **run_line(state), "header": dict(state.started.header) if state.started else {},
+        "steps": {
+            step: {status.value: count for status, count in counts.items()} for step, counts in counts_by_step(state).items()
+        },
+        "problems": [
+            {"address": address, "status": item.status.value, "why": item.why}
+            for address, item in state.items.items() if item.status in PROBLEMS
+        ],
+        "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
+        "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
+        if state.tripped else None,
+    }
+
+
+def run_line(state: RunState) -> dict[str, Any]:
+    """A run as an entry of a list."""
+    started = state.started or RunStarted("", "", "", "", 0, {}, {})
+    return {
+        "run": state.run, "status": state.status.value, "scope": started.scope,
+        "runbook": started.header.get("runbook_name", ""), "customer": started.header.get("customer", ""),
+        "plan_id": started.plan_id, "actor": started.actor,
+        "started_at": state.started_at.isoformat() if state.started_at else None,
+        "last_at": state.last_at.isoformat() if state.last_at else None, "counts": state.counts(),
+    }
+
+
+def format_runs(states: Iterable[RunState], *, color: bool = False) -> str:
+    """A table of runs, one line each, without the last line end."""
+    paint = Paint(color)
+    rows = [_run_cells(state) for state in states]
+    if not rows:
+        return "No runs yet. Start one with: switchover apply RUNBOOK -i INVENTORY"
+    widths = [max(columns(row[0][n]) for row in rows) for n in range(5)]
+    lines = []
+    for cells, status in rows:
+        parts = [padded(cell, width) for cell, width in zip(cells, widths, strict=True)]
+        parts[1] = paint(_STYLES[status], parts[1])
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def _run_cells(state: RunState) -> tuple[list[str], RunStatus]:
+    line = run_line(state)
+    counts = ", ".join(f"{state.counts()[s.value]:,} {word}" for s, word in STATUS_WORDS.items() if state.counts().get(s.value))
+    started = moment(state.started_at) if state.started_at else ""
+    return [state.run, RUN_WORDS[state.status], started, f"{line['scope']} {line['runbook']}".strip(), counts], state.status

@@ -64,13 +64,13 @@ class _Check:
         collection = block.fan_out.for_each
         if collection is not None and self.inventory is not None and collection not in self.inventory.collections:
             yield self._unknown("collection", collection, self.inventory.collections, (*block.path, "for_each"))
-        results = {step.name for other in before for step in other.steps if other.fan_out.for_each in (None, collection)}
+        results = {step.name: other.fan_out.for_each for other in before for step in other.steps}
         if block.fan_out.where is not None:
-            scope = Scope(collection, frozenset(), "steps are not known yet when 'where' picks the items; use 'when'")
+            scope = Scope(collection, {}, "When 'where' picks the items no step has run yet. Use 'when' on the step.")
             yield from self._condition(block.fan_out.where, (*block.path, "where"), scope)
         for index, step in enumerate(block.steps):
-            earlier = frozenset(results | {other.name for other in block.steps[:index]})
-            yield from self._step(step, Scope(collection, earlier))
+            earlier = {other.name: collection for other in block.steps[:index]}
+            yield from self._step(step, Scope(collection, results | earlier))
 
     def _step(self, step: Step, scope: Scope) -> Iterator[Diagnostic]:
         spec = self.catalog.get(step.action)

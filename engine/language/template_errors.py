@@ -20,6 +20,7 @@ from jinja2.utils import missing
 
 from engine.language.nearest import did_you_mean, listed
 from engine.language.template_filters import FILTERS
+from engine.language.template_names import NONE, References
 from engine.language.yaml_positions import YamlPositions
 from engine.model.diagnostic import Diagnostic
 from engine.model.source import DataPath, SourceMap, Span
@@ -55,10 +56,10 @@ class Words:
     fragment: str = ""
 
 
-def describe(error: Exception, context: Mapping[str, object]) -> Words:
-    """Words for any exception that came out of a template."""
+def describe(error: Exception, context: Mapping[str, object], references: References = NONE) -> Words:
+    """Words for any exception that came out of a template. ``references``: the names used where it happened."""
     if isinstance(error, MissingNameError):
-        return _missing_name(error, context)
+        return _missing_name(error, context, references)
     if isinstance(error, TemplateSyntaxError):
         unknown = _UNKNOWN_FILTER.match(error.message or "")
         if unknown is not None:
@@ -81,31 +82,27 @@ _UNKNOWN_FILTER = re.compile(r"No (filter|test) named '(.*?)'")
 _ADVICE = "Expressions stand in {{ }}, statements in {% %}; each opened one must be closed."
 
 
-def _missing_name(error: MissingNameError, context: Mapping[str, object]) -> Words:
+def _missing_name(error: MissingNameError, context: Mapping[str, object], references: References) -> Words:
     name, owner = str(error.name), error.owner
     if owner is missing:
         return Words(
             "Unknown name", f"Nothing is called {name!r} here. There are {listed(sorted(context), 20)}.",
             did_you_mean(name, context), name,
         )
+    called = _called(name, references) or ("A mapping" if isinstance(owner, Mapping) else "A value")
     if owner is None:
-        return Words("Unknown name", f"What {name!r} is asked of is empty, so it has no such field.", "", name)
-    called = _called(owner, context)
-    fields = [str(key) for key in owner] if isinstance(owner, Mapping) else []
-    known = f" It has {listed(sorted(fields), 20)}." if fields else ""
+        return Words("Unknown name", f"{called} is empty, so it has no field {name!r}.", "", name)
+    fields = sorted(map(str, owner)) if isinstance(owner, Mapping) else [n for n in dir(owner) if not n.startswith("_")]
+    known = f" It has {listed(fields, 20)}." if fields else ""
     return Words("Unknown name", f"{called} has no field {name!r}.{known}", did_you_mean(name, fields), name)
 
 
-def _called(owner: object, context: Mapping[str, object]) -> str:
-    """The name under which the template knows a value: ``item``, ``steps.config``; else what kind of value it is."""
-    for name, value in context.items():
-        if value is owner:
-            return name
-        if isinstance(value, Mapping):
-            for inner, deeper in value.items():
-                if deeper is owner:
-                    return f"{name}.{inner}"
-    return "A mapping" if isinstance(owner, Mapping) else f"A value of type {type(owner).__name__}"
+def _called(name: str, references: References) -> str:
+    """What the template calls the value it asked for ``name``: ``item``, ``steps.config``; empty when that cannot be told."""
+    for reference in references.all:
+        if name in reference.fields:
+            return ".".join([reference.root, *reference.fields[: reference.fields.index(name)]])
+    return ""
 
 
 def _sentence(text: str) -> str:

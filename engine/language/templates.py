@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, nodes
+from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from engine.language.nearest import did_you_mean
@@ -35,35 +35,12 @@ _ESCAPED = (".xml.j2", ".html.j2", ".xml", ".html", ".cnf.xml.j2")
 
 
 class DependsOnLaterError(Exception):
-    """A template touched what an earlier step has yet to find out. ``step``: its name."""
+    """A template touched what an earlier step has yet to find out. Raised by the values the context holds for such results,
+    and passed on by everything here. ``step``: what has to end first."""
 
     def __init__(self, step: str) -> None:
         super().__init__(step)
         self.step = step
-
-
-class Unknown:
-    """Stands for the result of a step that will still change something; touching it raises ``DependsOnLaterError``."""
-
-    __slots__ = ("_step",)
-
-    def __init__(self, step: str) -> None:
-        self._step = step
-
-    def __repr__(self) -> str:
-        return f"Unknown({self._step!r})"
-
-    def _touched(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise DependsOnLaterError(self._step)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        self._touched()
-
-    __str__ = __format__ = __bool__ = __len__ = __iter__ = __contains__ = __call__ = __getitem__ = __int__ = __float__ = _touched
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __index__ = _touched
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _touched
-    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = _touched
-    __hash__ = object.__hash__
 
 
 class _Environment(SandboxedEnvironment):
@@ -71,9 +48,13 @@ class _Environment(SandboxedEnvironment):
     three times quicker than the sandbox's way, which tries the attribute first."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict and attribute in obj:
-            value = obj[attribute]
-            return value.reveal() if type(value) is Secret else value
+        if type(obj) is dict or isinstance(obj, Mapping):
+            try:
+                value = obj[attribute]
+            except KeyError:
+                pass
+            else:
+                return value.reveal() if type(value) is Secret else value
         return _revealed(super().getattr(obj, attribute))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -150,15 +131,16 @@ class Templates:
         if evaluate is None:
             words = Words("Template syntax error", "A condition is one expression, such as: item.vendor == 'yealink'.")
             raise InvalidInput([yaml_diagnostic(words, source, path, 1)])
-        guarded = _at_yaml(lambda context: bool(evaluate(context)), source, path)
-        return Condition(guarded, references_in(tree))
+        references = references_in(tree)
+        return Condition(_at_yaml(lambda context: bool(evaluate(context)), source, path, references), references)
 
     def _text(self, raw: str, source: SourceMap, path: DataPath) -> Compiled:
         tree = self._parse(raw, source, path)
         native = self._native(tree, source, path)
         if native is None:
             native = _joined(self._compile(tree, source, path))
-        return Compiled(_at_yaml(native, source, path), references=references_in(tree))
+        references = references_in(tree)
+        return Compiled(_at_yaml(native, source, path, references), references=references)
 
     def _parse(self, text: str, source: SourceMap, path: DataPath) -> nodes.Template:
         try:
@@ -244,12 +226,20 @@ class Templates:
             raise InvalidInput([self._in_file(error, name, {})]) from None
 
     def _in_file(self, error: Exception, name: str, context: Context) -> Diagnostic:
-        words = describe(error, context)
         file, line = template_line(error)
+        text = _content(Path(file)) if file is not None else ""
+        words = describe(error, context, self._references_on(text, line))
         if file is None:
             hint = did_you_mean(name, self.names()) if isinstance(error, TemplateNotFound) else ""
             return Diagnostic(words.summary, words.detail, None, "", hint or words.hint)
-        return file_diagnostic(words, self.display(Path(file)), _content(Path(file)), line)
+        return file_diagnostic(words, self.display(Path(file)), text, line)
+
+    def _references_on(self, text: str, line: int) -> References:
+        try:
+            found = references_in(self._files.parse(text))
+        except TemplateSyntaxError:
+            return NONE
+        return References(tuple(reference for reference in found.all if reference.line == line))
 
 
 class _FileLoader(BaseLoader):
@@ -304,12 +294,12 @@ def _evaluated(template: Template) -> Callable[[Context], Any]:
 
 
 def _settled(value: Any) -> Any:
-    """The value, once it is sure that it exists and is known."""
+    """The value, once it is sure that it exists. Secrets inside come out in clear."""
     kind = type(value)
     if kind is str or kind is int:
         return value
-    if kind is Unknown or kind is Undefined:
-        str(value)
+    if kind is Undefined:
+        str(value)  # fails, and says why
     if kind is dict:
         return {key: _settled(inner) for key, inner in value.items()}
     if kind is list or kind is tuple:
@@ -336,7 +326,9 @@ def _looked_up(names: tuple[str, ...], otherwise: Callable[[Context], Any]) -> C
     return run
 
 
-def _at_yaml(run: Callable[[Context], Any], source: SourceMap, path: DataPath) -> Callable[[Context], Any]:
+def _at_yaml(
+    run: Callable[[Context], Any], source: SourceMap, path: DataPath, references: References
+) -> Callable[[Context], Any]:
     """``run``, whose failures point at where the text stands."""
 
     def guarded(context: Context) -> Any:
@@ -345,7 +337,7 @@ def _at_yaml(run: Callable[[Context], Any], source: SourceMap, path: DataPath) -
         except (InvalidInput, DependsOnLaterError):
             raise
         except Exception as error:  # noqa: BLE001  # anything a template does wrong is the template's
-            words = describe(error, context)
+            words = describe(error, context, references)
             raise InvalidInput([yaml_diagnostic(words, source, path, template_line(error)[1])]) from None
 
     return guarded

@@ -9,7 +9,8 @@ Log: ``AUTH`` is a read; ``DATA`` a write (``message_id``, ``sender``, ``to``, `
 
 Faults, matched on ``AUTH <user>``, ``RCPT <address>`` or ``DATA <addresses>``: ``slow`` (value: seconds), ``reject_auth``
 (535), ``refuse_rcpt`` (550), ``greylist`` (451), ``busy`` and ``refuse_data`` (451 and 554 after the last dot), ``lost_reply``
-(keeps the message, then closes without an answer), ``drop`` (closes in the middle of the message).
+(keeps the message, then closes without an answer), ``late_reply`` (keeps the message, then answers after value seconds),
+``drop`` (closes in the middle of the message).
 """
 
 from __future__ import annotations
@@ -95,15 +96,17 @@ class Sink:
                 self._board.record("other", "DATA", to=envelope.rcpt_tos, answer=answer, fault=name)
                 return answer
         content = bytes(envelope.original_content or b"")
-        lost = self._board.fault("lost_reply", subject)
+        lost = self._board.fault("lost_reply", subject) or self._board.fault("late_reply", subject)
         message_id = str(message_from_bytes(content, policy=policy.SMTP)["Message-ID"] or "")
         name = self._mailbox.keep(content)
         self._board.record(
             "write", "DATA", message_id=message_id, sender=envelope.mail_from, to=envelope.rcpt_tos, file=name,
             fault=lost.name if lost else None,
         )
-        if lost:
+        if lost and lost.name == "lost_reply":
             _hang_up(server)
+        elif lost:
+            await asyncio.sleep(lost.value or 1.0)
         return f"250 2.0.0 OK: kept as {name}"
 
     def _knows(self, login: LoginPassword) -> bool:

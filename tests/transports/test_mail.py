@@ -146,7 +146,7 @@ def test_a_lost_reply_is_in_doubt(server: MailServer) -> None:
 
 def test_silence_after_the_message_is_in_doubt_within_the_deadline(server: MailServer) -> None:
     """The deadline holds while waiting for the answer."""
-    server.fault("slow", match="DATA", value=5.0, count=1)
+    server.fault("late_reply", value=5.0, count=1)
     started = time.monotonic()
     with pytest.raises(InDoubt, match="timed out"):
         session(server.settings(), seconds=1.0).send(MESSAGE, SENDER, ["a@example.net"])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email import policy
+from email.errors import HeaderParseError, NonASCIILocalPartDefect
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -64,11 +65,21 @@ def one_line(what: str, text: str) -> str:
 
 
 def _parsed_one(what: str, text: str) -> Iterable[Address]:
-    header = policy.SMTPUTF8.header_factory("to", text)
-    addresses: tuple[Address, ...] = header.addresses
-    if header.defects or not addresses or not all(_is_plain(address) for address in addresses):
+    addresses = _well_formed(text)
+    if not addresses or not all(_is_plain(address) for address in addresses):
         raise Permanent(f"`{what}`: {text!r} is not a mail address; write a@example.net or Ann Lee <a@example.net>")
-    return (_with_ascii_domain(what, address) for address in addresses)
+    return [_with_ascii_domain(what, address) for address in addresses]
+
+
+def _well_formed(text: str) -> tuple[Address, ...]:
+    try:
+        header = policy.SMTPUTF8.header_factory("to", text)
+    except (IndexError, ValueError, HeaderParseError):  # the library's parser runs off the end of "a@" and the like
+        return ()
+    addresses: tuple[Address, ...] = header.addresses
+    # A local part beyond ASCII is no defect where SMTPUTF8 is spoken (RFC 6531).
+    defects = [defect for defect in header.defects if not isinstance(defect, NonASCIILocalPartDefect)]
+    return () if defects else addresses
 
 
 def _is_plain(address: Address) -> bool:

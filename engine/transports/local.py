@@ -61,7 +61,7 @@ class LocalRoot:
         The file itself is not looked at: callers open it without following links and come back with ``follow``.
         """
         folder, slash, name = path.rpartition("/")
-        if not name or name in {".", ".."} or "\0" in path:
+        if not name or name in {".", ".."} or "\0" in path or not (path.isascii() or _encodes(path)):
             raise Permanent(f"{path!r} is not the name of a file")
         if slash and path[0] == "/":
             raise Permanent(f"{path!r} starts with '/'; paths are relative to the folder {self.path}")
@@ -225,6 +225,13 @@ def _temporary_name(place: str) -> str:
     it, so that a name of the greatest length can be written."""
     folder, _, _ = place.rpartition("/")
     return f"{folder}/.switchover-{os.getpid()}-{next(_serial)}.tmp"
+
+
+def _encodes(path: str) -> bool:
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _root_setting(settings: Mapping[str, object]) -> str:

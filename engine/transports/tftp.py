@@ -25,7 +25,6 @@ from engine.transports.tftp_transfer import (
     ServerRefused,
     Transfer,
     Writing,
-    says_not_found,
 )
 from engine.transports.udp import Endpoint, resolve
 
@@ -104,7 +103,7 @@ class TftpSession:
         try:
             transfer = self._carry_out(path, lambda options: Reading(remote, options))
         except ServerRefused as refused:
-            if refused.code == tftp.NOT_FOUND or says_not_found(refused.text):
+            if refused.meaning == tftp.NOT_FOUND:
                 return None
             raise self._refused("read", path, refused) from None
         return transfer.content
@@ -177,8 +176,8 @@ class TftpSession:
     def _refused(self, verb: str, path: str, refused: ServerRefused) -> Temporary | Permanent:
         said = f'"{refused.text}" (error {refused.code})' if refused.text else f"error {refused.code}"
         why = f"cannot {verb} {path} on TFTP server {self._name}: the server says {said}"
-        advice = (_WRITE_ADVICE if verb == "write" else _READ_ADVICE).get(refused.code)
-        if refused.code in _PASSING:
+        advice = (_WRITE_ADVICE if verb == "write" else _READ_ADVICE).get(refused.meaning)
+        if refused.meaning in _PASSING:
             return Temporary(why)
         return Permanent(f"{why}. {advice}" if advice else why)
 
@@ -215,8 +214,9 @@ def _describe(what: str, transfer: Transfer, silence: Silence) -> str:
         return f"cannot {what}: {silence.refused}; is the server running, and are host and port right?"
     if transfer.began:
         why = f"({silence.refused})" if silence.refused else f"for {waited}"
+        blocks = "1 block" if transfer.blocks == 1 else f"{transfer.blocks} blocks"
         ending = "; the file there may be incomplete" if transfer.verb == "write" else ""
-        return f"timed out: could not {what}: the server stopped answering {why} after {transfer.blocks} blocks{ending}"
+        return f"timed out: could not {what}: the server stopped answering {why} after {blocks}{ending}"
     if silence.strangers:
         others = ", ".join(sorted(silence.strangers))
         return f"timed out: could not {what}: answers came from {others} and were not trusted; if right, make that the 'host'"

@@ -26,6 +26,7 @@ class ServerRefused(Exception):
         super().__init__(f"error {code}: {text}")
         self.code = code
         self.text = text
+        self.meaning = meaning_of(code, text)
         self.began = began
 
 
@@ -225,12 +226,21 @@ class Writing(Transfer):
 
 def _is_about_options(answer: Answer) -> bool:
     """RFC 2347 gives code 8 for it; older servers say 4 (illegal operation) or 0 with a text of their own."""
-    if answer.number in {tftp.BAD_OPTIONS, tftp.ILLEGAL}:
-        return True
-    return answer.number == tftp.NOT_DEFINED and not says_not_found(answer.text)
+    return meaning_of(answer.number, answer.text) in {tftp.BAD_OPTIONS, tftp.ILLEGAL, tftp.NOT_DEFINED}
 
 
-def says_not_found(text: str) -> bool:
-    """Whether an error text means that there is no such file: some servers say so with code 0 or 2."""
+_MEANINGS = (
+    (tftp.NOT_FOUND, ("not found", "no such file", "does not exist", "doesn't exist")),
+    (tftp.ACCESS_VIOLATION, ("permission", "denied", "read-only", "not permitted", "not allowed", "is a directory")),
+    (tftp.DISK_FULL, ("no space", "disk full", "quota")),
+    (tftp.EXISTS, ("file exists", "already exists")),
+)
+
+
+def meaning_of(code: int, text: str) -> int:
+    """The code an error should have had. Servers use 0 for anything the system told them: tftpd-hpa says "Permission denied"
+    so; and some say that a file is missing with 2."""
+    if code not in {tftp.NOT_DEFINED, tftp.ACCESS_VIOLATION}:
+        return code
     lowered = text.lower()
-    return any(words in lowered for words in ("not found", "no such file", "does not exist", "doesn't exist", "enoent"))
+    return next((meant for meant, words in _MEANINGS if any(word in lowered for word in words)), code)

@@ -57,7 +57,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_LIMIT = 16 * 1024 * 1024
 
 
-class Refused(Exception):  # noqa: N818  # reads as what a handler says: raise Refused(404, ...)
+class Refused(Exception):
     """A handler refuses a request: the app's ``word_error`` makes the answer."""
 
     def __init__(self, status: int, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 
@@ -10,6 +11,7 @@ from engine.language.nearest import did_you_mean
 from engine.model.source import DataPath, Document
 from engine.model.window import Calendar
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _YEARS_BACK, _YEARS_AHEAD = 1, 2
 """A run lasts months at most; the year before is for reports."""
 
@@ -33,6 +35,8 @@ def _own_days(days: Mapping[object, object], document: Document, at: DataPath, f
         try:
             closed[date.fromisoformat(str(day))] = str(why)
         except ValueError:
+            if not _DATE.match(str(day)):
+                continue  # the schema has said how a day is written
             detail = f"{str(day)!r} is no day of the calendar. Write year, month and day: 2026-12-24."
             findings.add(document, (*at, str(day)), "Invalid date", detail, at_key=True)
     return closed
@@ -41,7 +45,7 @@ def _own_days(days: Mapping[object, object], document: Document, at: DataPath, f
 def _public_holidays(code: str, document: Document, at: DataPath, findings: Findings, today: date) -> dict[date, str]:
     import holidays  # noqa: PLC0415  # only calendars that name a country need it
 
-    supported = holidays.list_supported_countries()
+    supported = {name: regions for name, regions in holidays.list_supported_countries().items() if len(name) == 2}
     country, _, region = code.partition("-")
     if country not in supported:
         detail = f"No public holidays are known for the country {country!r}. Use its two-letter code, such as US."

@@ -245,10 +245,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _shown(values: list[str], names: list[str]) -> str:
-    """The cells of a ragged row for an error: nothing from the first secret column on, as cells may have moved."""
-    secret = next((index for index, name in enumerate(names) if is_secret_name(name)), len(values))
-    cells = [value if len(value) <= 30 else value[:27] + "..." for value in values[:secret]]
-    return " | ".join(cells) + (" | ***" if secret < len(values) else "")
+    """The cells of a ragged row for an error. Where a column is secret only the first: cells may have moved."""
+    holds_secrets = any(is_secret_name(name) for name in names)
+    cells = [value if len(value) <= 30 else value[:27] + "..." for value in (values[:1] if holds_secrets else values)]
+    return " | ".join(cells) + (" | ***" if holds_secrets else "")
 
 
 def _outside_quotes(text: str, start: int) -> dict[str, int]:

@@ -137,7 +137,7 @@ class _Loader:
         """Defaults go into templates as they stand: the words ``env:NAME`` would end up as the password of every phone."""
         for name, value in defaults.items() if isinstance(defaults, dict) else ():
             if isinstance(value, str) and is_reference(value):
-                detail = f"`{name}` is used as it stands. References are for secret settings of connections and secret fields of items."
+                detail = f"`{name}` is used as it stands. References are for secret settings and for secret fields of items."
                 self.findings.add(document, ("defaults", name), "Reference where none is resolved", detail)
 
     def _people(

@@ -30,15 +30,13 @@ _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 Row = dict[str, object]
 
 
-def _as_is(text: str) -> str:
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What to do with rows that have one set of fields."""
 
     checks: tuple[tuple[str, Check], ...]
+    texts: tuple[str, ...]
+    """Fields that only have to be text."""
     required: frozenset[str]
     secrets: tuple[str, ...]
     filling: Mapping[str, str]
@@ -101,7 +99,8 @@ class ItemReader:
         self.secret_fields.update(secrets)
         known = [name for name in names if name in kind.fields or name in secrets]
         return _Plan(
-            checks=tuple((name, kind.checks.get(name, _as_is)) for name in known),
+            checks=tuple((name, kind.checks[name]) for name in known if name in kind.checks),
+            texts=tuple(name for name in known if name not in kind.checks),
             required=frozenset(kind.required),
             secrets=secrets,
             filling={} if kind.is_free else {name: "" for name in kind.fields if name not in shape},
@@ -110,12 +109,19 @@ class ItemReader:
     def _apply(self, plan: _Plan, index: int, row: Row) -> bool:
         """Brings a row into its kept form; whether it may become an item."""
         good = True
+        for name in plan.texts:
+            value = row[name]
+            if type(value) is not str or not value:
+                good &= self._make_text(plan, index, row, name)
         for name, check in plan.checks:
             value = row[name]
+            if type(value) is not str or not value:
+                good &= self._make_text(plan, index, row, name)
+                value = row[name]
+                if type(value) is not str or not value:
+                    continue
             try:
-                if type(value) is not str:
-                    value = row[name] = self._text(index, name, value)
-                kept = check(value) if value else self._empty(plan, name)
+                kept = check(value)
             except BadValueError as problem:
                 self._error((index, name), problem.summary, problem.detail, problem.hint)
                 good = False
@@ -123,28 +129,36 @@ class ItemReader:
             if kept is not value:
                 row[name] = kept
         for name in plan.secrets:
-            if row[name] and not is_reference(row[name]):  # type: ignore[arg-type]  # the loop above made it text
+            if row[name] and not is_reference(str(row[name])):
                 self._literal.append((index, name))
         if plan.filling:
             row.update(plan.filling)
         return good and self._is_unique(index, row)
 
+    def _make_text(self, plan: _Plan, index: int, row: Row, name: str) -> bool:
+        """Replaces a value that is empty or was not read as text; whether that was possible."""
+        try:
+            text = row[name] = self._text(index, name, row[name])
+        except BadValueError as problem:
+            self._error((index, name), problem.summary, problem.detail, problem.hint)
+            return False
+        if not text and name in plan.required:
+            self._error((index, name), "Empty field", f"`{name}` must not be empty.")
+            return False
+        return True
+
     def _text(self, index: int, name: str, value: object) -> str:
         """A value that YAML did not read as text, as it was written."""
         if value is None:
             return ""
+        if isinstance(value, str):
+            return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if isinstance(value, float):
             return written(self.document, (*self.at, index, name)) or str(value)
         raise BadValueError("Not text", f"`{name}` must be text. Put quotes round it." if isinstance(value, bool) else
                             f"`{name}` must be text, not a list or mapping.")
-
-    @staticmethod
-    def _empty(plan: _Plan, name: str) -> str:
-        if name in plan.required:
-            raise BadValueError("Empty field", f"`{name}` must not be empty.")
-        return ""
 
     def _is_unique(self, index: int, row: Row) -> bool:
         good = True
@@ -185,7 +199,7 @@ class ItemReader:
                 continue  # said once: all rows have the header's columns
             what = f"The column `{name}` is missing; there are" if self.is_csv else f"`{name}` is missing; there are"
             detail = f"{what} {listed(str(field_name) for field_name in shape)}."
-            self._error((index,), "Missing column" if self.is_csv else "Missing field", detail, hint)
+            self._error(() if self.is_csv else (index,), "Missing column" if self.is_csv else "Missing field", detail, hint)
 
     def _warn_of_literal_secrets(self) -> None:
         if not self._literal:

@@ -32,6 +32,7 @@ FORMAT_AS_TEXT = "Format the column as text in the spreadsheet, correct the valu
 # ---------------------------------------------------------------- MAC addresses
 
 _BARE_MAC = re.compile(r"[0-9a-f]{12}\Z")
+_WITH_COLONS = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
 _HEX = re.compile(r"[0-9a-f]+\Z")
 _GROUPED = (
     re.compile(r"[0-9a-f]{1,2}(?:([:.-])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}\Z"),  # 00:04:f2:ab:cd:ef, 0-4-f2-1-2-3
@@ -39,6 +40,7 @@ _GROUPED = (
     re.compile(r"[0-9a-f]{6}[:-][0-9a-f]{6}\Z"),  # 0004f2-abcdef
 )
 _MAC = "Invalid MAC address"
+_ODD = frozenset("13579bdf")
 _LOCAL = frozenset("26ae")
 
 
@@ -47,7 +49,7 @@ def mac_address(text: str) -> str:
     bare = text if _BARE_MAC.match(text) else _bare_mac(text)
     if bare in ("000000000000", "ffffffffffff"):
         raise BadValueError(_MAC, f"{text!r} is a placeholder, not the address of a device. Take it from the phone's label.")
-    if int(bare[1], 16) & 1:
+    if bare[1] in _ODD:
         detail = f"{text!r} is a multicast address (its first octet, {bare[:2]}, is odd), which no device has. Check it."
         raise BadValueError(_MAC, detail)
     return bare
@@ -59,6 +61,8 @@ def is_locally_administered(mac: str) -> bool:
 
 
 def _bare_mac(text: str) -> str:
+    if _WITH_COLONS.match(text):  # by far the most common
+        return text.replace(":", "").lower()
     lower = text.lower()
     if any(form.match(lower) for form in _GROUPED):
         groups = re.split("[:.-]", lower)

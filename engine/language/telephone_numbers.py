@@ -13,6 +13,7 @@ from engine.language.item_values import FORMAT_AS_TEXT, SPREADSHEET_EXPONENT, SP
 
 _NANP_E164 = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}\Z")
 _NANP = re.compile(
+    r"(?!\+?[0-9]*\.[0-9]*\Z)"  # one dot among digits: a spreadsheet's number
     r"(?P<prefix>(?:tel:)?\+1[-. ]?|1[-. ]?)?"
     r"(?:\((?P<bracketed>[2-9][0-9]{2})\) ?|(?P<area>[2-9][0-9]{2})[-. ]?)(?P<exchange>[2-9][0-9]{2})[-. ]?(?P<line>[0-9]{4})\Z"
 )
@@ -40,12 +41,12 @@ class NumberReader:
         return known
 
     def _read(self, text: str) -> str:
-        _refuse_spoilt(text)
         nanp = _NANP.match(text) if text.isascii() else None
         if nanp is not None:
             prefix = nanp["prefix"] or ""
             if "+" in prefix or self.country in _NANP_COUNTRIES:
                 return "+1" + (nanp["bracketed"] or nanp["area"]) + nanp["exchange"] + nanp["line"]
+        _refuse_spoilt(text)
         return self._by_tables(text)
 
     def _by_tables(self, text: str) -> str:

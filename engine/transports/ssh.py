@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from engine.model.errors import Permanent, Temporary, WriteRefused
+from engine.model.posix_file import remote_path
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing
 from engine.transports.ssh_connection import SshConnection, connect_tcp, open_connection
 from engine.transports.ssh_exec import ExecRefused
-from engine.transports.ssh_files import NoShell, SftpFiles, ShellFiles, placed
+from engine.transports.ssh_files import NoShell, SftpFiles, ShellFiles
 from engine.transports.ssh_host_keys import HostKeys
 from engine.transports.ssh_settings import Deadline, SshSettings, seconds_left, settings_from
 
@@ -145,23 +146,23 @@ class SshSession:
         return self.probe(command, stdin)
 
     def read(self, path: str) -> bytes | None:
-        whole = placed(self._root, path)
+        whole = remote_path(self._root, path)
         return self._on_files(lambda files: files.read(whole))
 
     def write(self, path: str, data: bytes, mode: int | None = None) -> None:
         self._refuse_if_read_only(f"write {path}")
-        whole = placed(self._root, path)
+        whole = remote_path(self._root, path)
         with _one_of_several():
             self._on_files(lambda files: files.write(whole, data, mode))
 
     def remove(self, path: str) -> None:
         self._refuse_if_read_only(f"remove {path}")
-        whole = placed(self._root, path)
+        whole = remote_path(self._root, path)
         with _one_of_several():
             self._on_files(lambda files: files.remove(whole))
 
     def modified_at(self, path: str) -> datetime | None:
-        whole = placed(self._root, path)
+        whole = remote_path(self._root, path)
         return self._on_files(lambda files: files.modified_at(whole))
 
     def _on_files(self, work: Callable[[ShellFiles | SftpFiles], T]) -> T:

@@ -17,6 +17,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from engine.model.errors import Permanent, Temporary
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing, log_in
+from engine.transports.ssh_channel import TunnelStream
 from engine.transports.ssh_exec import Exchange, broken
 from engine.transports.ssh_host_keys import HostKeys
 from engine.transports.ssh_settings import Deadline, SshSettings, connect_left, seconds_left
@@ -112,11 +113,11 @@ class SshConnection:
                 raise broken(self._where, error) from error
             yield client
 
-    def tunnel(self, host: str, port: int, deadline: Deadline) -> Channel:
+    def tunnel(self, host: str, port: int, deadline: Deadline) -> TunnelStream:
         """A byte stream from there on to ``host``."""
         left = connect_left(deadline, self._where, f"asking it to connect to {host}:{port}")
         try:
-            return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=left)
+            return TunnelStream(self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=left))
         except ChannelException as error:
             if error.code == 1:  # administratively prohibited
                 raise Permanent(
@@ -193,11 +194,11 @@ class SshConnection:
 
 
 def open_connection(
-    settings: SshSettings, stream: socket.socket | Channel, host_keys: HostKeys, keys: KeyRing, deadline: Deadline
+    settings: SshSettings, stream: socket.socket | TunnelStream, host_keys: HostKeys, keys: KeyRing, deadline: Deadline
 ) -> SshConnection:
     """Makes a logged-in connection over an open byte stream. Closes the stream when it fails."""
     try:
-        transport = Transport(stream)
+        transport = Transport(stream)  # type: ignore[arg-type]  # any object with these methods does
     except BaseException:
         stream.close()
         raise

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 
-from paramiko import Channel, Message, SSHException
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko import Channel, SSHException
 
 from engine.model.errors import Permanent, Temporary
 from engine.ports import CommandResult
+from engine.transports.ssh_channel import send_data, send_eof, send_exec
 from engine.transports.ssh_settings import Deadline, seconds_left
 
 MAX_OUTPUT = 64 * 1024 * 1024
@@ -53,13 +53,7 @@ class Exchange:
 
     def start(self, command: str) -> None:
         """Sends the request; does not wait."""
-        message = Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
-        message.add_int(self._channel.remote_chanid)
-        message.add_string("exec")
-        message.add_boolean(True)
-        message.add_string(command)
-        self._channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]  # the one way to not wait
+        send_exec(self._channel, command)
 
     def feed(self, stdin: bytes) -> None:
         """Sends the command's input and ends it, reading meanwhile: a full pipe on either side must not stop the other."""
@@ -68,17 +62,14 @@ class Exchange:
         while rest and not channel.closed:
             self._left("sending a command's input")
             try:
-                sent = channel.send(bytes(rest[:_CHUNK]))
+                sent = send_data(channel, bytes(rest[:_CHUNK]))
             except TimeoutError:
                 self._drain()
                 continue
-            except OSError:
-                break  # it ended without reading all of its input: its status tells
             if sent == 0:
-                break
+                break  # it ended without reading all of its input: its status tells
             rest = rest[sent:]
-        if not channel.closed:
-            channel.shutdown_write()
+        send_eof(channel)
 
     def finish(self) -> CommandResult:
         """Waits for the end. Raises ``ExecRefused``, or ``Temporary`` when it was cut off and nobody knows what it did."""

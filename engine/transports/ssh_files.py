@@ -1,24 +1,19 @@
-"""Files over SSH: one command each where the login has a shell, SFTP where it has not.
-
-SFTP needs about six round trips more per file. Each command is a POSIX script of fixed text; paths are its arguments, quoted,
-never part of it. A script prints its mark first: without it nobody carried it out, whatever the status says (a server that
-only offers SFTP answers every command with something), and what a chatty login prints before it is not taken for content.
-"""
+"""Files over SSH: one command each where the login has a shell, SFTP where it has not, which needs some six round trips more."""
 
 from __future__ import annotations
 
 import errno
 import posixpath
 import secrets
-import shlex
 import stat
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from paramiko import SFTPClient, SFTPError, SSHException
 
+from engine.model import posix_file
 from engine.model.errors import Permanent, Temporary
 from engine.ports import CommandResult
 from engine.transports.ssh_connection import SshConnection
@@ -29,71 +24,10 @@ T = TypeVar("T")
 
 _ONE_READ = 32768
 """What one SFTP read brings; larger files are asked for ahead."""
-_MARK = b"@switchover\n"
-_MISSING, _NOT_A_FILE, _FORBIDDEN, _NO_FOLDER, _CUT_OFF = 61, 62, 63, 64, 65
-
-_START = "printf '@switchover\\n'; f=$1; d=${f%/*}; d=${d:-/}; "
-_LOOK = _START + f"""
-if [ ! -e "$f" ]; then
-  if [ -d "$d" ] && [ ! -x "$d" ]; then exit {_FORBIDDEN}; fi
-  exit {_MISSING}
-fi
-[ -f "$f" ] || exit {_NOT_A_FILE}
-"""
-_READ = _LOOK + 'exec cat "$f"'
-_MODIFIED = _LOOK + 'stat -c %Y "$f" 2>/dev/null || exec stat -f %m "$f"'
-_REMOVE = _START + 'exec rm -f "$f"'
-
-_WRITE = _START + f"""
-size=$2; mode=$3; owner=
-if [ -L "$f" ]; then f=$(readlink -f "$f") || exit; d=${{f%/*}}; d=${{d:-/}}; fi
-[ -d "$f" ] && exit {_NOT_A_FILE}
-[ -d "$d" ] || exit {_NO_FOLDER}
-if [ -e "$f" ]; then
-  set -- $(stat -c '%a %u:%g' "$f" 2>/dev/null || stat -f '%Lp %u:%g' "$f")
-  mode=${{mode:-$1}}; owner=$2
-fi
-if [ -z "$mode" ]; then mode=$(printf %o $((0666 & ~0$(umask)))); fi
-umask 077
-t=$d/.${{f##*/}}.$$.new
-trap 'rm -f "$t"' EXIT
-cat > "$t" || exit
-[ "$(wc -c < "$t")" -eq "$size" ] || exit {_CUT_OFF}
-if [ -n "$owner" ]; then chown "$owner" "$t" 2>/dev/null; fi
-chmod "$mode" "$t" && mv -f "$t" "$f"
-"""
-"""The size is checked because a lost connection looks to ``cat`` like the end of its input: half a file must not be installed.
-A link is followed, and owner and mode of what is replaced are kept."""
 
 
 class NoShell(Exception):  # not an error for the caller: it goes on with SFTP
     """The login carries out no commands."""
-
-
-def placed(root: str | None, path: str) -> str:
-    """The path on the other side: under ``root``, or under the login's own folder, or absolute when there is no root.
-
-    Always starts with ``/`` or ``./``, so that no name is taken for an option. Raises ``Permanent`` when it leads out of root.
-    """
-    if "\0" in path or not path:
-        raise Permanent(f"{path!r} is no file name")
-    if root is None:
-        whole = posixpath.normpath(path)
-    else:
-        inside = posixpath.normpath(path.lstrip("/"))
-        if inside == ".." or inside.startswith("../"):
-            raise Permanent(f"{path!r} leads out of the connection's root {root!r}")
-        whole = posixpath.join(posixpath.normpath(root), inside)
-    whole = whole.removeprefix("~/")
-    return whole if whole.startswith("/") else f"./{whole}"
-
-
-def _no_folder(path: str) -> str:
-    return f"the folder {posixpath.dirname(path)} does not exist; create it first"
-
-
-def _script(text: str, *words: str) -> str:
-    return f"exec sh -c {shlex.quote(text)} sh {' '.join(map(shlex.quote, words))}"
 
 
 class ShellFiles:
@@ -104,44 +38,35 @@ class ShellFiles:
         self._where = where
 
     def read(self, path: str) -> bytes | None:
-        return self._perform(path, "read", _READ)
+        return self._perform(path, "read", posix_file.read_command(path))
 
     def write(self, path: str, data: bytes, mode: int | None) -> None:
-        self._perform(path, "write", _WRITE, str(len(data)), "" if mode is None else f"{mode:o}", stdin=data)
+        command = posix_file.write_command(path, len(data), "" if mode is None else f"{mode:o}")
+        self._perform(path, "write", command, data)
 
     def remove(self, path: str) -> None:
-        self._perform(path, "remove", _REMOVE)
+        self._perform(path, "remove", posix_file.remove_command(path))
 
     def modified_at(self, path: str) -> datetime | None:
-        seconds = self._perform(path, "look at", _MODIFIED)
+        seconds = self._perform(path, "look at", posix_file.modified_command(path))
         return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
 
-    def _perform(self, path: str, verb: str, script: str, *words: str, stdin: bytes = b"") -> bytes | None:
+    def _perform(self, path: str, verb: str, command: str, stdin: bytes = b"") -> bytes | None:
         """What the script printed; None when the file is not there. Raises ``NoShell`` when it was not carried out."""
         try:
-            result = self._exchange(_script(script, path, *words), stdin)
+            result = self._exchange(command, stdin)
         except ExecRefused:
             raise NoShell from None
-        _, mark, output = result.stdout.partition(_MARK)
+        _, mark, output = result.stdout.partition(posix_file.MARK)
         if not mark:
             raise NoShell
-        if result.status == _MISSING:
+        if result.status == posix_file.MISSING or (result.status == posix_file.NO_FOLDER and verb != "write"):
             return None
         if result.status != 0:
-            self._raise(result, path, verb)
+            printed = result.stderr.decode("utf-8", "replace").strip().splitlines()
+            failure = posix_file.failure_of(result.status, printed[-1] if printed else "", verb, path)
+            raise type(failure)(f"{self._where}: {failure.why}")
         return output
-
-    def _raise(self, result: CommandResult, path: str, verb: str) -> NoReturn:
-        if result.status == _CUT_OFF:
-            raise Temporary(f"{self._where}: {path} arrived incomplete; the file there was left as it was")
-        known = {
-            _NOT_A_FILE: "it is no plain file",
-            _FORBIDDEN: "the login may not look into its folder",
-            _NO_FOLDER: _no_folder(path),
-        }
-        printed = result.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = known.get(result.status) or (printed[-1] if printed else f"status {result.status}")
-        raise Permanent(f"{self._where}: cannot {verb} {path}: {why}")
 
 
 class SftpFiles:
@@ -185,7 +110,7 @@ class SftpFiles:
         except FileNotFoundError as error:
             if gone_is_none:
                 return None
-            raise Permanent(f"{self._where}: cannot {verb} {path}: {_no_folder(path)}") from error
+            raise Permanent(f"{self._where}: cannot {verb} {path}: {posix_file.no_folder(path)}") from error
         except (EOFError, SSHException, SFTPError) as error:
             raise broken(self._where, error) from error
         except OSError as error:

@@ -1,0 +1,90 @@
+"""Sending on a channel so that nothing of ours follows our own CLOSE.
+
+When the other side closes a channel, paramiko answers CLOSE from its reading thread, while data or EOF made ready by another
+thread may still be on their way to the socket. OpenSSH takes a message for a closed channel for a broken client and ends the
+whole connection, with every other command on it. It happens with any command that ends without reading all of its input, and
+with every tunnel. Here a message is sent while the channel's lock is held, which closing needs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paramiko import Channel, Message
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_REQUEST
+
+_REKEY_POLL_S = 0.1
+
+
+def send_exec(channel: Channel, command: str) -> bool:
+    """Asks for a command to be carried out; does not wait for consent. False when the channel is closed."""
+    return _post(channel, _message(channel, cMSG_CHANNEL_REQUEST, "exec", True, command))
+
+
+def send_data(channel: Channel, data: bytes) -> int:
+    """Sends as much as the other side has room for and returns how much; 0 when the channel is closed.
+
+    Raises ``TimeoutError`` when there is no room within the channel's own time-out.
+    """
+    with channel.lock:
+        room: int = channel._wait_for_send_window(len(data))  # type: ignore[attr-defined]  # the stubs leave it out
+    return room if room and _post(channel, _message(channel, cMSG_CHANNEL_DATA, data[:room])) else 0
+
+
+def send_eof(channel: Channel) -> None:
+    """Says that no more data follows."""
+    def note() -> None:
+        channel.eof_sent = True
+
+    _post(channel, _message(channel, cMSG_CHANNEL_EOF), note)
+
+
+def _message(channel: Channel, kind: bytes, *fields: str | bytes | bool) -> Message:
+    message = Message()
+    message.add_byte(kind)
+    message.add_int(channel.remote_chanid)
+    for field in fields:
+        if isinstance(field, bool):
+            message.add_boolean(field)
+        else:
+            message.add_string(field)
+    return message
+
+
+def _post(channel: Channel, message: Message, note: Callable[[], None] = lambda: None) -> bool:
+    """Sends unless the channel is closed. During a key exchange it waits without the lock, which the exchange may need."""
+    transport = channel.get_transport()
+    while transport.is_active():
+        with channel.lock:
+            if channel.closed:
+                return False
+            with transport.clear_to_send_lock:
+                if transport.clear_to_send.is_set():
+                    transport._send_message(message)  # type: ignore[attr-defined]
+                    note()
+                    return True
+        transport.clear_to_send.wait(_REKEY_POLL_S)
+    return False
+
+
+class TunnelStream:
+    """A channel as the byte stream under another connection: what paramiko asks of a socket, sent in order."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def send(self, data: bytes) -> int:
+        return send_data(self._channel, data)
+
+    def recv(self, size: int) -> bytes:
+        return self._channel.recv(size)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._channel.settimeout(seconds)
+
+    @property
+    def _closed(self) -> bool:
+        return self._channel.closed

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _LARGEST = 65535
 _MOST_HEADERS = 200
-_STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2}) ?(.*)", re.IGNORECASE)
+_STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z]+)")
 _PARAMETER = re.compile(r"""([A-Za-z0-9\-_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*""")
@@ -77,7 +77,7 @@ def parse(packet: bytes) -> Response:
         raise BadMessage("no SIP status line")
     if len(lines) > _MOST_HEADERS:
         raise BadMessage("too many headers")
-    return Response(int(start[1]), _printable(start[2]), tuple(_header(line) for line in lines[1:]))
+    return Response(int(start[1]), _printable(start[2] or ""), tuple(_header(line) for line in lines[1:]))
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -182,7 +182,8 @@ _CISCO_MPP = Family(
     secret_keys=("Password_*_", "Admin_Password", "User_Password", "SIP_Password_*_", "XSI_Password", "Auth_Password_*_"),
     user_agent="Cisco-CP-",
     note="From the factory it asks for /$PSN.xml; DHCP option 66 or Profile_Rule must lead it to "
-         "/Cisco/CP-$PN/$MA.cfg. Resyncs only while no call is up; may ask for a digest (Auth_Resync-Reboot).",
+         "/Cisco/$PN/$MA.cfg. TFTP cannot make that folder: it has to be there. Resyncs only while no call is up; may ask "
+         "for a digest (Auth_Resync-Reboot).",
     source="wazo, 3PCC plugin (file names); asterisk cisco-check-cfg, linksys-cold-restart; manual: 8800 MPP Provisioning Guide",
 )
 

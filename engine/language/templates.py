@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, nodes
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.language.nearest import did_you_mean
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
@@ -43,9 +43,10 @@ class DependsOnLaterError(Exception):
         self.step = step
 
 
-class _Environment(SandboxedEnvironment):
+class _Environment(ImmutableSandboxedEnvironment):
     """Looks a field of a mapping up before an attribute: an item may well have a column called ``items``. That is also
-    three times quicker than the sandbox's way, which tries the attribute first."""
+    three times quicker than the sandbox's way, which tries the attribute first and weighs each for safety; so the sandbox
+    that also forbids changing lists and mappings, which all items share, costs nothing more."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is dict or isinstance(obj, Mapping):

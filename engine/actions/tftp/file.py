@@ -99,7 +99,7 @@ class TftpFile:
 _WORDS = r"[\w.\-]{0,40}(?:passw(?:or)?d|passphrase|_pass|secret|token|api_?key|credential)[\w.\-]{0,40}"
 _LOOKALIKES = re.compile(
     rf"""(?ix)
-      (?P<line>  ["']?{_WORDS}["']? \s* [=:] \s* ) (?P<value> "[^"\r\n]*" | '[^'\r\n]*' | [^\s<>"',;]+ )
+      (?P<line>  ["']?{_WORDS}["']? \s* [=:] \s* ) (?P<value> "[^"\r\n]*" | '[^'\r\n]*' | [^\s<>"'][^\r\n<>]* )
     | (?P<element> <{_WORDS}(?:\s[^<>]*)?(?<!/)> ) (?P<inner> [^<]+ )
     """
 )

@@ -75,14 +75,14 @@ def _bare_mac(text: str) -> str:
 
 def _why_no_mac(text: str, lower: str) -> str:
     digits = re.sub("[:. -]", "", lower)
+    if len(digits) == 16 and _HEX.match(digits):
+        return f"{text!r} has 64 bits (EUI-64). A phone's MAC address has 48: 12 hex digits. Take it from its label."
     if SPREADSHEET_EXPONENT.match(lower) or SPREADSHEET_FLOAT.match(lower):
         return f"{text!r} was a MAC address before a spreadsheet read it as a number; its digits are lost. {FORMAT_AS_TEXT}"
     if lower.startswith(("sep", "0x")):
         return f"{text!r} starts with {text[: 3 if lower[0] == 's' else 2]!r}, which is not part of the address. Remove it."
     if not _HEX.match(digits):
         return f"{text!r} is no MAC address: 12 hex digits (0-9, a-f), such as 00:04:f2:ab:cd:ef."
-    if len(digits) == 16:
-        return f"{text!r} has 64 bits (EUI-64). A phone's MAC address has 48: 12 hex digits. Take it from its label."
     if len(digits) == 11:
         return (
             f"{text!r} has 11 hex digits, a MAC address has 12. A spreadsheet may have dropped a leading zero, "

@@ -23,11 +23,13 @@ SETTLED: dict[type[ev.Event], ItemStatus] = {
 }
 """Events that end an item, and how it then stands."""
 _DULL = (ev.ItemUnchanged, ev.ItemSkipped, ev.ItemBlocked)
-"""Counted per batch in plain lines: a log with ten thousand lines that say nothing hides the one that says something."""
+"""Counted per batch: a log with ten thousand lines that say nothing hides the one that says something."""
+_CROWD = 20
+"""More items of a step that end alike at the same moment are counted too."""
 
 
 class PlainView:
-    """One line per item that did something, a count for those that did not; times as journalled."""
+    """One line per item that did something, a count for those that did not and for crowds; times as journalled."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -40,21 +42,33 @@ class PlainView:
 
     def on_records(self, records: Sequence[ev.Record]) -> None:
         """Prints durable events."""
-        dull: Counter[tuple[str, str]] = Counter()
+        alike = Counter(_likeness(record.event) for record in records)
         for record in records:
-            event = record.event
-            if isinstance(event, _DULL):
-                dull[(split_address(event.address)[0], STATUS_WORDS[SETTLED[type(event)]])] += 1
-            else:
-                line = line_of(event)
-                if line:
-                    self._say(record, line)
-        for (step, word), count in dull.items():
-            self._say(records[-1], f"{step}  {many(count, 'item')} {word}")
+            likeness = _likeness(record.event)
+            if likeness is None or not _is_counted(record.event, alike[likeness]):
+                self._say(record, line_of(record.event))
+            elif alike[likeness]:
+                step, status = likeness
+                self._say(record, f"{step}  {many(alike[likeness], 'item')} {STATUS_WORDS[status]}")
+                alike[likeness] = 0
         self._stream.flush()
 
     def _say(self, record: ev.Record, line: str) -> None:
-        self._stream.write(f"{record.at:%H:%M:%S} {printable(line)}\n")
+        if line:
+            self._stream.write(f"{record.at:%H:%M:%S} {printable(line)}\n")
+
+
+def _likeness(event: ev.Event) -> tuple[str, ItemStatus] | None:
+    """What makes items that ended well, or were not touched, one line."""
+    status = SETTLED.get(type(event))
+    if status is None or isinstance(event, ev.ItemFailed | ev.ItemInDoubt):
+        return None
+    return split_address(ev.address_of_event(event))[0], status
+
+
+def _is_counted(event: ev.Event, alike: int) -> bool:
+    # Once a crowd has been told its count is 0, and whatever belongs to it has been told.
+    return isinstance(event, _DULL) or alike > _CROWD or alike == 0
 
 
 def line_of(event: ev.Event) -> str:

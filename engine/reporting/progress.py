@@ -41,6 +41,7 @@ class ProgressView:
         self._tasks: dict[str, TaskID] = {}
         self._failures: deque[str] = deque(maxlen=_LAST_FAILURES)
         self._news = ""
+        self._title = f"Run {run}"
         # Events come in on the journal's thread, drawing happens on rich's.
         self._lock = threading.RLock()
         self._console = Console(file=stream, highlight=False)
@@ -50,7 +51,6 @@ class ProgressView:
             console=self._console, auto_refresh=False,
         )
         self._live = Live(get_renderable=self._drawn, console=self._console, refresh_per_second=8, transient=True)
-        self._title = f"Run {run}"
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)

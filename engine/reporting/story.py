@@ -105,7 +105,8 @@ def tell(records: Iterable[ev.Record]) -> Story:
 def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -> None:
     outcome.status, outcome.ended_at = status, at
     outcome.why = getattr(event, "why", "") or getattr(event, "by", "")
-    outcome.summary = getattr(event, "summary", "") or outcome.summary
+    untouched = isinstance(event, ev.ItemUnchanged | ev.ItemSkipped)
+    outcome.summary = "" if untouched else getattr(event, "summary", "") or outcome.summary
     outcome.attempts = max(outcome.attempts, getattr(event, "attempt", 0))
     outcome.cause = getattr(event, "cause", "")
     outcome.took_s = getattr(event, "took_s", 0.0)

@@ -119,7 +119,7 @@ def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], 
 def _overrides(state: RunState, width: int) -> Iterator[str]:
     for override in state.overrides:
         yield ""
-        yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 2)
+        yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 0)
 
 
 def counts_by_step(state: RunState) -> dict[str, Counter[ItemStatus]]:

@@ -43,7 +43,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
     if counts.get(ItemStatus.FAILED.value) or counts.get(ItemStatus.BLOCKED.value):
         steps.append((f"switchover retry {state.run}", "try again what failed, and what waited for it"))
-    if state.status is RunStatus.TRIPPED:
+    if state.status is RunStatus.TRIPPED and doubtful is None:
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
     steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
     return steps

@@ -75,7 +75,7 @@ def _local(connection: Connection, lab: _Lab) -> Settings:
 
 
 def _tftp(connection: Connection, lab: _Lab) -> Settings:
-    kept = _kept(connection, "blksize", "windowsize", "timeout_s", "retries")
+    kept = _kept(connection, "blksize", "timeout_s", "retries", "root")
     return {**kept, "host": _LOOPBACK, "port": lab.port("tftp", "tftp")}
 
 
@@ -106,7 +106,7 @@ def _telnyx(connection: Connection, lab: _Lab) -> Settings:
 
 def _twilio(connection: Connection, lab: _Lab) -> Settings:
     return {
-        "url": lab.url("carrier"), "account_sid": lab.secrets["twilio_account_sid"],
+        **_kept(connection, "forward_url"), "url": lab.url("carrier"), "account_sid": lab.secrets["twilio_account_sid"],
         "auth_token": lab.secret("twilio_auth_token"),
     }
 

@@ -36,8 +36,9 @@ _COLLECTIONS = ("phones", "numbers", "users")
 def seed_from(inventory: Inventory, resolve: Callable[[str], Secret]) -> dict[str, Any]:
     """Everything the lab's servers need to play this customer's systems.
 
-    ``resolve`` turns a secret reference into its value and may raise ``SwitchoverError``. The result holds secrets in the
-    clear: it goes into a file only by ``write_seed``. Missing ``phones``, ``numbers`` or ``users`` are empty lists.
+    ``resolve`` turns what a secret field holds, a reference or a literal, into the secret; it may raise ``SwitchoverError``.
+    The result holds secrets in the clear: it goes into a file only by ``write_seed``. Missing ``phones``, ``numbers`` or
+    ``users`` are empty lists.
     """
     return {
         "customer": inventory.customer,

@@ -1,0 +1,170 @@
+"""What the lab is given of a customer's inventory, and what takes the place of the customer's systems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.lab.control import lab_down, lab_up
+from engine.lab.overlay import TWINS, lab_connections
+from engine.lab.seed import SECRETS, read_seed, seed_from, write_seed
+from engine.model.errors import SwitchoverError
+from engine.model.inventory import Collection, Connection, Inventory, Item
+from engine.model.secret import Secret
+from engine.model.source import Document, SourceMap
+from tests.support.mail import lab_seed
+
+NOWHERE = Document({}, SourceMap("inventory.yml", "", dict))
+REAL: Mapping[str, Mapping[str, object]] = {
+    "local": {"root": "/srv/tftp"},
+    "tftp": {"host": "prov.real.example", "port": 69, "blksize": 512, "root": "boot"},
+    "ssh": {
+        "host": "pbx.real.example", "port": 22, "username": "root", "password": "env:REAL", "jump": "bastion", "agent": True,
+        "key_file": "~/.ssh/id_ed25519", "known_hosts": "~/.ssh/known_hosts", "host_keys": "accept-new", "root": "/srv/tftp",
+    },
+    "sftp": {"host": "prov.real.example", "username": "prov", "password": "env:REAL"},
+    "smtp": {
+        "host": "mail.real.example", "port": 587, "security": "starttls", "username": "u", "password": "env:REAL",
+        "from": "cutover@example.net", "redirect_all": "rehearsal@example.net", "allow": ["*@example.net"], "verify": False,
+    },
+    "telnyx": {"url": "https://api.real.example", "api_key": "env:REAL"},
+    "twilio": {"url": "https://api.real.example", "account_sid": "AC1", "auth_token": "env:REAL", "forward_url": "https://f.example"},
+    "netsapiens": {"url": "https://core.real.example/ns-api/v2", "token": "env:REAL", "domain": "dental"},
+    "sip": {"host": "pbx.real.example", "port": 5060, "username": "u", "password": "env:REAL", "domain": "dental"},
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("overlay") / "lab"
+    lab_up(folder, lab_seed())
+    yield folder
+    lab_down(folder)
+
+
+def connections(*types: str) -> dict[str, Connection]:
+    return {f"my-{kind}": Connection(f"my-{kind}", kind, REAL.get(kind, {"host": "real.example"})) for kind in types}
+
+
+def test_every_connection_leads_to_loopback_and_keeps_its_name_and_type(lab: Path) -> None:
+    """No host, login, key or jump host of the real system is left anywhere."""
+    real = connections(*TWINS)
+    twins = lab_connections(real, lab)
+    assert {name: c.type for name, c in twins.items()} == {name: c.type for name, c in real.items()}
+    assert "real.example" not in str(twins)
+    assert "env:REAL" not in str(twins)
+    for twin in twins.values():
+        where = twin.settings.get("host") or twin.settings.get("url") or twin.settings["root"]
+        assert str(where).startswith(("127.0.0.1", "http://127.0.0.1:", f"{lab}/local-root/")), twin
+        assert not {"jump", "agent", "key_file"} & twin.settings.keys()
+
+
+def test_what_is_no_secret_and_no_place_is_kept(lab: Path) -> None:
+    """A rehearsal writes mails from the same sender and asks for the same domain."""
+    twins = lab_connections(connections(*TWINS), lab)
+    smtp = twins["my-smtp"].settings
+    kept = {name: smtp[name] for name in ("from", "redirect_all", "allow")}
+    assert kept == {
+        "from": "cutover@example.net", "redirect_all": "rehearsal@example.net", "allow": ["*@example.net"],
+    }
+    assert (smtp["security"], smtp["ca_file"], "verify" in smtp) == ("starttls", str(lab / "ca.pem"), False)
+    assert twins["my-netsapiens"].settings["domain"] == "dental"
+    assert twins["my-tftp"].settings["blksize"] == 512
+    assert twins["my-ssh"].settings["root"] == "/srv/tftp"
+    assert (twins["my-ssh"].settings["host_keys"], twins["my-ssh"].settings["fixed_host"]) == ("strict", True)
+
+
+def test_mail_over_tls_is_rehearsed_over_tls(lab: Path) -> None:
+    """The way in is the real one."""
+    tls = Connection("mail", "smtp", {**REAL["smtp"], "security": "tls"})
+    assert lab_connections({"mail": tls}, lab)["mail"].settings["security"] == "tls"
+
+
+def test_secrets_are_references_to_files_of_the_lab(lab: Path) -> None:
+    """As an inventory gives them, so that they are resolved and masked like any other."""
+    twins = lab_connections(connections(*TWINS), lab)
+    secrets = read_seed(lab / "seed.json")["secrets"]
+    wanted = (
+        ("my-telnyx", "api_key", "telnyx_api_key"), ("my-ssh", "password", "ssh_password"),
+        ("my-smtp", "password", "smtp_password"),
+    )
+    for name, setting, secret in wanted:
+        reference = str(twins[name].settings[setting])
+        assert reference.startswith("file:")
+        assert Path(reference.removeprefix("file:")).read_text(encoding="utf-8") == secrets[secret]
+
+
+def test_a_type_without_a_twin_is_refused(lab: Path) -> None:
+    """A rehearsal must never touch a real system; all such connections are named."""
+    with pytest.raises(SwitchoverError, match=r"my-http \(type http\), my-imap \(type imap\) would reach a real system"):
+        lab_connections(connections("tftp", "http", "imap"), lab)
+
+
+def test_without_a_lab_nothing_is_handed_out(tmp_path: Path) -> None:
+    """Not up, never up, or half up: no connection at all."""
+    with pytest.raises(SwitchoverError, match=r"The lab is not up.*switchover lab up"):
+        lab_connections(connections("tftp"), tmp_path / "nothing")
+
+
+# ---------------------------------------------------------------- the seed
+
+
+def inventory(domain: str = "dental") -> Inventory:
+    phone = Item("001565a0b0c1", {"mac": "001565a0b0c1", "extension": "0101", "line_password": "env:LINE", "site": None}, 0)
+    phones = Collection("phones", (phone,), NOWHERE, secret_fields=frozenset({"line_password"}))
+    numbers = Collection("numbers", (Item("+12025550101", {"number": "+12025550101"}, 0),), NOWHERE)
+    settings = {"domain": domain} if domain else {}
+    return Inventory(
+        "example-dental", "Example Dental", "America/New_York", ".", NOWHERE,
+        connections={"platform": Connection("platform", "netsapiens", {**settings, "token": "env:TOKEN"})},
+        collections={"phones": phones, "numbers": numbers},
+    )
+
+
+def resolver(values: Mapping[str, str]) -> Callable[[str], Secret]:
+    return lambda reference: Secret(values[reference])
+
+
+def test_a_seed_holds_the_items_with_their_secrets_resolved() -> None:
+    """A lab phone registers with the password its configuration carries; other columns stay as they are."""
+    seed = seed_from(inventory(), resolver({"env:LINE": "s3cret-line"}))
+    assert seed["phones"] == [{"mac": "001565a0b0c1", "extension": "0101", "line_password": "s3cret-line", "site": None}]
+    assert seed["numbers"] == [{"number": "+12025550101"}]
+    assert (seed["users"], seed["customer"], seed["domain"]) == ([], "example-dental", "dental")
+    assert "env:TOKEN" not in json.dumps(seed)
+
+
+def test_without_a_domain_the_customer_names_one() -> None:
+    """The platform needs some domain to hold its records in."""
+    assert seed_from(inventory(domain=""), resolver({"env:LINE": "x"}))["domain"] == "example-dental.example"
+
+
+def test_credentials_are_new_each_time_and_in_the_form_of_the_real_ones() -> None:
+    """Two labs never share a password."""
+    first, second = (seed_from(inventory(), resolver({"env:LINE": "x"}))["secrets"] for _ in range(2))
+    assert first.keys() == SECRETS.keys()
+    same = {name for name in SECRETS if first[name] == second[name]}
+    assert same == {"ssh_username", "smtp_username"}
+    assert len(first["twilio_account_sid"]) == 34
+    assert first["twilio_account_sid"].startswith("AC")
+
+
+def test_a_missing_secret_stops_the_seed() -> None:
+    """Rather than phones that cannot register."""
+
+    def refuse(reference: str) -> Secret:
+        raise SwitchoverError("Secret not found", reference)
+
+    with pytest.raises(SwitchoverError, match="env:LINE"):
+        seed_from(inventory(), refuse)
+
+
+def test_a_seed_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
+    """And what is read back is what was written."""
+    seed = seed_from(inventory(), resolver({"env:LINE": "x"}))
+    write_seed(tmp_path / "seed.json", seed)
+    assert (tmp_path / "seed.json").stat().st_mode & 0o777 == 0o600
+    assert read_seed(tmp_path / "seed.json") == seed

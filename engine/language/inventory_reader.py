@@ -128,8 +128,10 @@ class _Loader:
     def _check_timezone(self, document: Document, name: object) -> None:
         if not isinstance(name, str):
             return
-        known = zoneinfo.available_timezones()
-        if name not in known:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            known = zoneinfo.available_timezones()  # walks the whole database: only to suggest one
             detail = f"{name!r} is no time zone. Use an IANA name such as America/New_York; abbreviations are ambiguous."
             self.findings.add(document, ("timezone",), "Unknown time zone", detail, hint=_timezone_hint(name, known))
 

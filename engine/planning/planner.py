@@ -82,15 +82,12 @@ class Planner:
     def _describe(
         self, blank: PlannedItem, change: Change | Unpredictable, effect: Effect, redact: Callable[[str], str]
     ) -> PlannedItem:
-        summary = redact(change.summary)
-        if isinstance(change, Unpredictable):
-            return replace(
-                blank, outlook=Outlook.UNPREDICTABLE, summary=summary, why=change.why,
-                reversible=change.reversible, observed=change.digest(),
-            )
         outlook = Outlook.CHECK if effect is Effect.READS else Outlook.CHANGE
+        why = ""
+        if isinstance(change, Unpredictable):
+            outlook, why = Outlook.UNPREDICTABLE, change.why
         return replace(
-            blank, outlook=outlook, summary=summary, fields=change.fields, notes=change.notes,
+            blank, outlook=outlook, why=why, summary=redact(change.summary), fields=change.fields, notes=change.notes,
             reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
             diff=diff_lines(change.texts, redact) if self.detail else (),
         )

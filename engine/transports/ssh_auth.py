@@ -48,6 +48,8 @@ class Login(AuthHandler):
         super().__init__(transport)
         self._eager = eager
         self._asked = False
+        self.allowed: list[str] = []
+        """What the server said, at its last refusal, that it takes."""
 
     def _request_auth(self) -> None:
         if not self._asked:
@@ -60,6 +62,11 @@ class Login(AuthHandler):
     def _parse_service_accept(self, message: Message) -> None:
         if not self._eager:
             super()._parse_service_accept(message)  # type: ignore[misc]
+
+    def _parse_userauth_failure(self, message: Message) -> None:
+        self.allowed = message.get_list()
+        message.rewind()
+        super()._parse_userauth_failure(message)  # type: ignore[misc]
 
     def _send_credentials(self) -> None:
         accept = Message()
@@ -126,7 +133,6 @@ def log_in(transport: Transport, settings: SshSettings, keys: KeyRing, deadline:
     login = Login(transport, eager=eager)
     transport.auth_handler = login
     refused: list[str] = []
-    allowed: list[str] = []
     with ExitStack() as stack:
         for credential in _credentials(settings, keys, stack):
             transport.auth_timeout = connect_left(deadline, settings.where, "logging in")
@@ -134,15 +140,13 @@ def log_in(transport: Transport, settings: SshSettings, keys: KeyRing, deadline:
                 wanted = _offer(login, settings.username, credential)
             except AuthenticationException as error:
                 _raise_if_cut_off(transport, settings, error, len(refused))
-                allowed = list(getattr(error, "allowed_types", allowed))
                 refused.append(credential.label)
                 continue
             except (SSHException, EOFError, OSError) as error:
                 raise Temporary(f"{settings.where}: the connection broke while logging in: {error}", nothing_done=True) from error
             if not wanted:
                 return
-            allowed = wanted
-    raise Permanent(_refusal(settings, refused, allowed))
+    raise Permanent(_refusal(settings, refused, login.allowed))
 
 
 def _offer(login: Login, username: str, credential: _Credential) -> list[str]:

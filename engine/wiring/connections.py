@@ -48,6 +48,8 @@ class Stores:
 
     keep: Keep
     outbox: Outbox
+    outbox_to_read: Outbox
+    """The same, refusing to be written: what planning gets."""
 
 
 class Connections:
@@ -139,7 +141,9 @@ class _Bound:
 
     def __init__(self, source: Connections, binding: Binding) -> None:
         self._source, self._binding = source, binding
-        self.clock, self.keep, self.outbox = source.clock, source.stores.keep, source.stores.outbox
+        stores = source.stores
+        self.clock, self.keep = source.clock, stores.keep
+        self.outbox = stores.outbox_to_read if binding.read_only else stores.outbox
         self.scope, self.address = source.scope, binding.address
 
     def files(self, connection: str) -> FileSession:

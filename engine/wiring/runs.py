@@ -48,6 +48,7 @@ class Stage:
     connections: Connections
     work: Sequence[BlockWork]
     secrets: KnownSecrets
+    outbox: FileOutbox
 
     @property
     def windows(self) -> Windows:
@@ -75,7 +76,9 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     connections = inventory.connections
     if loaded.named.lab:
         connections = lab_connections(connections, loaded.project.lab)
-    stores = Stores(FileKeep(loaded.project.keep), FileOutbox(loaded.project.outbox, clock.now))
+    # A lab that is reset has forgotten its mails; so must the outbox that stands for it.
+    outbox = FileOutbox(loaded.project.lab / "outbox" if loaded.named.lab else loaded.project.outbox, clock.now)
+    stores = Stores(FileKeep(loaded.project.keep), outbox, outbox.reading())
     source = Connections(connections, loaded.templates, known, clock, stores, loaded.scope)
     history = journal.last_changes(loaded.scope, loaded.runbook.name) if journal is not None else {}
     results = Results(history)
@@ -86,7 +89,7 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
-        yield Stage(loaded, scene, source, scene.work(), known)
+        yield Stage(loaded, scene, source, scene.work(), known, outbox)
     finally:
         source.close()
 
@@ -187,6 +190,9 @@ def resume(
             overrides: list[ev.Event] = []
         else:
             overrides = _overrides(stage, ignore_window, lease.actor)
+        for event in first:
+            if isinstance(event, ev.ItemAnswered):
+                stage.outbox.settle(stage.loaded.scope, event.address, done=event.answer == "done")
         events = [ev.RunResumed(lease.actor, lease.host, lease.pid), *first, *overrides]
         journal.flush(journal.append(state.run, events))
         state = fold(journal.read(state.run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from engine.language.nearest import did_you_mean, listed
+from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_errors import Words, yaml_diagnostic
 from engine.language.template_names import Reference
 from engine.model.diagnostic import Diagnostic
@@ -69,7 +69,7 @@ class NameCheck:
             # An inventory's defaults may well bring it.
             return None
         known = sorted({*ROOTS, *self.variables} - ({"item"} if scope.collection is None else set()))
-        detail = f"Nothing is called {name!r} here. There are {listed(known, 24)}."
+        detail = f"Nothing is called {name!r} here. {offered(known)}"
         return Words("Unknown name", detail, did_you_mean(name, known), name)
 
     def _field(self, reference: Reference, scope: Scope) -> Words | None:
@@ -159,5 +159,4 @@ class NameCheck:
 def _missing(owner: str, name: str, known: frozenset[str], where: str) -> Words:
     summary = "Unknown role" if owner == "people" else "Unknown name"
     place = f" in {where}" if where else ""
-    there = f"There are {listed(sorted(known), 24)}." if known else "There are none."
-    return Words(summary, f"{owner!r} has no {name!r}{place}. {there}", did_you_mean(name, known), name)
+    return Words(summary, f"{owner!r} has no {name!r}{place}. {offered(sorted(known))}", did_you_mean(name, known), name)

@@ -25,3 +25,11 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
     shown = ", ".join(repr(name) for name in ordered[:limit])
     rest = len(ordered) - limit
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def offered(names: Iterable[str], limit: int = 24) -> str:
+    """A sentence with what there is to choose from: ``There are 'a' and 'b'.``"""
+    ordered = list(names)
+    if not ordered:
+        return "There are none."
+    return f"There is only {ordered[0]!r}." if len(ordered) == 1 else f"There are {listed(ordered, limit)}."

@@ -49,8 +49,8 @@ def _check_names(runbook: Runbook, block: Block, blocks: Mapping[str, Block]) ->
             hint = f"Write {group.name if group.phase == block.phase else group.address!r}."
         else:
             near = [b.name for b in blocks.values() if b.phase == block.phase and b is not block]
-            detail = f"No step or group is called {written!r}. In this phase there are {listed(near) or 'no others'}; " \
-                     "of another phase write phase/step."
+            detail = f"No step or group is called {written!r}. This phase also has {listed(near) or 'no others'}; " \
+                     "for another phase write phase/step."
             hint = did_you_mean(written, [*near, *blocks])
         yield Diagnostic("Unknown step", detail, span, source.line(span.line), hint)
 
@@ -66,9 +66,22 @@ def _circles(runbook: Runbook, blocks: Mapping[str, Block]) -> Iterator[Diagnost
         else:
             return
         yield _circle(runbook, circle, blocks)
-        for address in circle:
-            graph.pop(address, None)
-        graph = {address: needs - set(circle) for address, needs in graph.items()}
+        _cut(graph, circle)
+
+
+def _cut(graph: dict[str, set[str]], circle: list[str]) -> None:
+    """Takes the circle's needs out of the graph; those between whole phases go together, as they came together."""
+    for before, after in zip(circle, [*circle[1:], circle[0]], strict=True):
+        same_phase = _phase_of(before) == _phase_of(after)
+        for address, needs in graph.items():
+            if same_phase:
+                needs -= {after} if address == before else set()
+            elif _phase_of(address) == _phase_of(before):
+                needs -= {need for need in needs if _phase_of(need) == _phase_of(after)}
+
+
+def _phase_of(address: str) -> str:
+    return address.partition("/")[0]
 
 
 def _circle(runbook: Runbook, circle: list[str], blocks: Mapping[str, Block]) -> Diagnostic:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from engine.language.nearest import did_you_mean, listed
+from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
 from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
@@ -209,9 +209,7 @@ class _Reader:
         options = list(known)
         for index, name in enumerate(names):
             if name not in options:
-                detail = f"No {what} of this runbook is called {name!r}. There are {listed(options)}." if options else (
-                    f"No {what} of this runbook is called {name!r}; it has none."
-                )
+                detail = f"No {what} of this runbook is called {name!r}. {offered(options)}"
                 where = path if path[-1] == "window" else (*path, index)
                 self._problem(f"Unknown {what}", detail, where, did_you_mean(name, options))
 

@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema_rs
 
 from engine.language.nearest import did_you_mean, listed, nearest
+from engine.language.yaml_positions import written_in
 from engine.model.diagnostic import Diagnostic
 from engine.model.source import DataPath, SourceMap, Span
 from engine.project import shipped
@@ -137,7 +138,11 @@ class _Words:
 
     def wrong_type(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
         kinds = [error.validator_value] if isinstance(error.validator_value, str) else list(error.validator_value)
-        yield self.problem("Wrong type", f"{_needed(kinds)} is needed, not {spell(error.instance)}.", path)
+        hint = ""
+        if "string" in kinds and isinstance(error.instance, int | float):
+            text = written_in(self.source, path)
+            hint = f'Put quotes round it: "{text}".' if text else "Put quotes round it."
+        yield self.problem("Wrong type", f"{_needed(kinds)} is needed, not {spell(error.instance)}.", path, hint)
 
     def no_form(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
         kinds = [kind for branch in error.validator_value for kind in _kinds_of(branch)]

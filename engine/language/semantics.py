@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.language.action_args import ActionSpec, ArgumentCheck, compile_problems
 from engine.language.inputs import resolve_inputs
 from engine.language.names import NameCheck, Scope
-from engine.language.nearest import did_you_mean, listed
+from engine.language.nearest import did_you_mean, offered
 from engine.language.needs import check_needs, needed_by
 from engine.language.template_names import References
 from engine.language.templates import Templates
@@ -112,6 +112,5 @@ class _Check:
         source = self.runbook.document.source
         span = source.value(path)
         where = "" if what == "action" or self.inventory is None else f" in the inventory of {self.inventory.customer}"
-        there = f"There are {listed(sorted(known), 24)}." if known else "There are none."
-        detail = f"No {what} is called {name!r}{where}. {there}"
+        detail = f"No {what} is called {name!r}{where}. {offered(sorted(known))}"
         return Diagnostic(f"Unknown {what}", detail, span, source.line(span.line), did_you_mean(name, known))

@@ -18,7 +18,7 @@ from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import missing
 
-from engine.language.nearest import did_you_mean, listed
+from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_filters import FILTERS
 from engine.language.template_names import NONE, References
 from engine.language.yaml_positions import YamlPositions
@@ -66,7 +66,9 @@ def describe(error: Exception, context: Mapping[str, object], references: Refere
             kind, name = unknown.groups()
             known = JINJA_TESTS if kind == "test" else {**JINJA_FILTERS, **FILTERS}
             return Words(f"Unknown {kind}", f"Templates have no {kind} called {name!r}.", did_you_mean(name, known), name)
-        return Words("Template syntax error", f"{_sentence(error.message or 'not understood')} {_ADVICE}")
+        message = (error.message or "not understood").replace("'end of print statement'", "the end of the expression")
+        message = message.replace("'end of statement block'", "'%}'")
+        return Words("Template syntax error", f"{_sentence(message)} {_ADVICE}")
     if isinstance(error, TemplateNotFound):
         return Words("Template file not found", f"There is no template file {error.name!r}.", fragment=str(error.name))
     if isinstance(error, SecurityError):
@@ -86,7 +88,7 @@ def _missing_name(error: MissingNameError, context: Mapping[str, object], refere
     name, owner = str(error.name), error.owner
     if owner is missing:
         return Words(
-            "Unknown name", f"Nothing is called {name!r} here. There are {listed(sorted(context), 20)}.",
+            "Unknown name", f"Nothing is called {name!r} here. {offered(sorted(context), 20)}",
             did_you_mean(name, context), name,
         )
     called = _called(name, references) or ("A mapping" if isinstance(owner, Mapping) else "A value")

@@ -12,7 +12,7 @@ from yaml._yaml import CParser
 from yaml.error import YAMLError
 from yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
-from engine.model.source import DataPath, Positions, Span
+from engine.model.source import DataPath, Positions, SourceMap, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +73,9 @@ class YamlPositions:
 
     def _span(self, event: Any) -> Span:
         return Span(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def written_in(source: SourceMap, path: DataPath) -> str | None:
+    """The text of the scalar at ``path`` as it stands in a YAML file; None when none stands there."""
+    scalar = source.locate.scalar(path) if isinstance(source.locate, YamlPositions) else None
+    return None if scalar is None else scalar.text

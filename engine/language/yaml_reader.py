@@ -32,7 +32,7 @@ from yaml.events import (
 )
 
 from engine.language.yaml_errors import describe_syntax_error, line_of
-from engine.language.yaml_positions import YamlPositions
+from engine.language.yaml_positions import YamlPositions, written_in
 from engine.language.yaml_scalars import CORE, resolve, resolve_tagged, shown_tag
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.source import DataPath, Document, SourceMap, Span
@@ -71,9 +71,7 @@ def parse_yaml(text: str, display: str) -> Document:
 
 def written(document: Document, path: DataPath) -> str | None:
     """The scalar at ``path`` as it was written, such as ``1.10`` where the value is 1.1; None when none stands there."""
-    locate = document.source.locate
-    scalar = locate.scalar(path) if isinstance(locate, YamlPositions) else None
-    return None if scalar is None else scalar.text
+    return written_in(document.source, path)
 
 
 def at_path(data: object, path: DataPath) -> Any:

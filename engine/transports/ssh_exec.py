@@ -28,14 +28,26 @@ class ExecRefused(Exception):  # not an error for the caller: it goes on with SF
 
 
 class _Wakeup(threading.Event):
-    """Set by whatever arrives on either output. paramiko clears it when one buffer runs empty, though the other may have
-    been filled since: only ``rearm`` clears it here."""
+    """Set by whatever arrives. paramiko clears it when one output's buffer runs empty, though the other's may have been filled
+    since: only ``rearm`` clears it here."""
 
     def clear(self) -> None:
         """Ignored; see ``rearm``."""
 
     def rearm(self) -> None:
         super().clear()
+
+
+class _Status(threading.Event):
+    """Set when the command's status is there, which wakes whoever waits for output too."""
+
+    def __init__(self, wakeup: threading.Event) -> None:
+        super().__init__()
+        self._wakeup = wakeup
+
+    def set(self) -> None:
+        super().set()
+        self._wakeup.set()
 
 
 class Exchange:
@@ -50,6 +62,7 @@ class Exchange:
         self._wakeup = _Wakeup()
         channel.in_buffer.set_event(self._wakeup)
         channel.in_stderr_buffer.set_event(self._wakeup)
+        channel.status_event = _Status(self._wakeup)
 
     def start(self, command: str) -> None:
         """Sends the request; does not wait."""
@@ -90,12 +103,7 @@ class Exchange:
 
     def _has_ended(self) -> bool:
         channel = self._channel
-        if channel.closed:
-            return True
-        if not channel.eof_received:
-            return False
-        # The outputs are complete; the status follows or came before. Nothing wakes us for it alone.
-        return channel.status_event.wait(self._left("waiting for a command's status"))
+        return channel.closed or (bool(channel.eof_received) and channel.status_event.is_set())
 
     def _left(self, doing: str) -> float:
         return seconds_left(self._deadline, self._where, doing, begun=True)

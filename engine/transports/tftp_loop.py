@@ -69,6 +69,11 @@ class _Exchange:
     wait_s: float = 0.0
     sent: int = 0
     strangers: set[str] = field(default_factory=set)
+    room: int = field(init=False)
+    """One byte more than may come, so that a block that is too long is noticed."""
+
+    def __post_init__(self) -> None:
+        self.room = max(self.transfer.options.get("blksize", 0), tftp.DEFAULT_BLOCK) + 5
 
     @property
     def target(self) -> Address:
@@ -102,7 +107,9 @@ class TransferLoop:
             self._start()
             exchange = _Exchange(transfer, server, patience, time.monotonic() + left_s, open_socket(server.family))
             self._arrivals.append(exchange)
-        self._ring()
+            alone = len(self._arrivals) == 1
+        if alone:  # else the bell rings already for the one before, and both are taken together
+            self._ring()
         exchange.future.result()
 
     def close(self) -> None:
@@ -192,22 +199,21 @@ class TransferLoop:
     def _hear(self, exchange: _Exchange) -> None:
         if exchange.ended:
             return  # by something earlier in the same round
-        room = _room_for(exchange.transfer)
         try:
-            packet, source = exchange.sock.recvfrom(room)
+            packet, source = exchange.sock.recvfrom(exchange.room)
         except OSError:
-            heard = self._hear_past_error(exchange, room)
+            heard = self._hear_past_error(exchange)
             if heard is None:
                 return
             packet, source = heard
         if self._is_peer(exchange, source):
             self._take(exchange, packet)
 
-    def _hear_past_error(self, exchange: _Exchange, room: int) -> tuple[bytes, Address] | None:
+    def _hear_past_error(self, exchange: _Exchange) -> tuple[bytes, Address] | None:
         """An ICMP error stands in line before data; the server may have answered and gone, which is no failure."""
         refused = refusal(exchange.sock, exchange.target)
         try:
-            return exchange.sock.recvfrom(room)
+            return exchange.sock.recvfrom(exchange.room)
         except OSError:
             if refused is None:
                 return None
@@ -294,8 +300,3 @@ def _farewell(error: Exception) -> bytes | None:
     if isinstance(error, Silence | Temporary):
         return tftp.error(tftp.NOT_DEFINED, "Gave up")
     return None
-
-
-def _room_for(transfer: Transfer) -> int:
-    """One byte more than may come, so that a block that is too long is noticed."""
-    return max(transfer.options.get("blksize", 0), tftp.DEFAULT_BLOCK) + 5

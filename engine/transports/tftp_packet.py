@@ -90,4 +90,6 @@ def _options(body: bytes) -> tuple[tuple[str, str], ...]:
 
 def _printable(raw: bytes) -> str:
     text = raw[:_LONGEST_TEXT].decode("utf-8", "replace")
+    if text.isprintable():
+        return text.strip()
     return "".join(character if character.isprintable() else "?" for character in text).strip()

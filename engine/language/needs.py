@@ -72,12 +72,12 @@ def _circles(runbook: Runbook, blocks: Mapping[str, Block]) -> Iterator[Diagnost
 def _cut(graph: dict[str, set[str]], circle: list[str]) -> None:
     """Takes the circle's needs out of the graph; those between whole phases go together, as they came together."""
     for before, after in zip(circle, [*circle[1:], circle[0]], strict=True):
-        same_phase = _phase_of(before) == _phase_of(after)
+        if _phase_of(before) == _phase_of(after):
+            graph[before].discard(after)
+            continue
         for address, needs in graph.items():
-            if same_phase:
-                needs -= {after} if address == before else set()
-            elif _phase_of(address) == _phase_of(before):
-                needs -= {need for need in needs if _phase_of(need) == _phase_of(after)}
+            if _phase_of(address) == _phase_of(before):
+                needs.difference_update([need for need in needs if _phase_of(need) == _phase_of(after)])
 
 
 def _phase_of(address: str) -> str:

@@ -67,7 +67,7 @@ def describe(error: Exception, context: Mapping[str, object], references: Refere
             known = JINJA_TESTS if kind == "test" else {**JINJA_FILTERS, **FILTERS}
             return Words(f"Unknown {kind}", f"Templates have no {kind} called {name!r}.", did_you_mean(name, known), name)
         message = (error.message or "not understood").replace("'end of print statement'", "the end of the expression")
-        message = message.replace("'end of statement block'", "'%}'")
+        message = message.replace("'end of statement block'", "'%}'").replace("expected token", "expected")
         return Words("Template syntax error", f"{_sentence(message)} {_ADVICE}")
     if isinstance(error, TemplateNotFound):
         return Words("Template file not found", f"There is no template file {error.name!r}.", fragment=str(error.name))

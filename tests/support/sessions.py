@@ -35,7 +35,7 @@ class Opened:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class TestSessions:
     """Implements ``ports.Sessions``. Make it with ``make_sessions``."""
 

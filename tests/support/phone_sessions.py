@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
+from engine.language.templates import Templates
 from engine.model.errors import Permanent
 from engine.model.secret import Redactor
 from engine.ports import Clock, FileSession, HttpSession, Keep, MailSession, Outbox, ShellSession, SipSession
 
 ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = Templates((ROOT / "templates",))
+"""The shipped templates, compiled once for all tests."""
 
 
 class WallClock:
@@ -52,13 +52,6 @@ class FolderKeep:
             raise Permanent(f"{name} is gone") from None
 
 
-def template_environment() -> Environment:
-    """Templates as the product compiles them: sandboxed, nothing undefined passes."""
-    return SandboxedEnvironment(
-        undefined=StrictUndefined, loader=FileSystemLoader(ROOT / "templates"), keep_trailing_newline=True, autoescape=False,
-    )
-
-
 @dataclass
 class PhoneSessions:
     """What an action gets as ``at``: each kind of session is opened by the function given for it."""
@@ -77,7 +70,7 @@ class PhoneSessions:
     """No phone action sends mail."""
     scope: str = "example-dental"
     address: str = "phones/step[item]"
-    templates: Environment = field(default_factory=template_environment)
+    templates: Templates = field(default_factory=lambda: TEMPLATES)
 
     def files(self, connection: str) -> FileSession:
         assert self.open_files is not None
@@ -105,10 +98,10 @@ class PhoneSessions:
         return self.settings.get(connection, {}).get(name, default)
 
     def render(self, template: str, extra: Mapping[str, object] | None = None) -> str:
-        return self.templates.get_template(template).render({**self.context, **(extra or {})})
+        return self.templates.render_file(template, {**self.context, **(extra or {})})
 
     def has_template(self, template: str) -> bool:
-        return template in self.templates.list_templates()
+        return self.templates.has(template)
 
     def redact(self, text: str) -> str:
         return Redactor(self.secrets)(text)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -80,6 +81,43 @@ def local_time_of(zone: str) -> LocalTime:
     if summer < offset:  # Dublin's law makes winter the exception; phones know it only the usual way round
         return LocalTime(posix, summer, offset - summer, ends, starts)
     return LocalTime(posix, offset, summer - offset, starts, ends)
+
+
+@functools.lru_cache(maxsize=512)
+def clock_of(zone: str) -> Mapping[str, object]:
+    """A zone for templates: ``hours`` (``-5``), ``gmt`` (``GMT-05:00``), ``posix``, ``offset_s``, ``saving_s`` (0: no summer
+    time). Raises as ``local_time_of``.
+
+    With summer time also ``starts`` and ``ends``, each with ``month``, ``week`` (5: last), ``weekday`` (0: Sunday),
+    ``iso_weekday`` (7: Sunday), ``from_day`` (-1: last week), ``hour`` and ``minute``; and both together in a vendor's
+    spelling: ``cisco`` for ``Daylight_Saving_Time_Rule``, ``snom`` for ``dst``.
+    """
+    clock = local_time_of(zone)
+    found: dict[str, object] = {
+        "hours": clock.hours, "gmt": clock.gmt, "posix": clock.posix, "offset_s": clock.offset_s, "saving_s": clock.saving_s,
+    }
+    if clock.starts is not None and clock.ends is not None:
+        save = f"{clock.saving_s // 3600}:{clock.saving_s // 60 % 60}:0"
+        found |= {
+            "starts": _fields(clock.starts), "ends": _fields(clock.ends),
+            "cisco": f"start={_cisco(clock.starts)};end={_cisco(clock.ends)};save={save}",
+            "snom": f"{clock.saving_s} {_snom(clock.starts)} {_snom(clock.ends)}",
+        }
+    return found
+
+
+def _fields(switch: Switch) -> dict[str, int]:
+    return {**asdict(switch), "iso_weekday": switch.iso_weekday, "from_day": switch.from_day}
+
+
+def _cisco(switch: Switch) -> str:
+    """Month, day, weekday on or after that day, time (Cisco SPA and MPP provisioning guides)."""
+    return f"{switch.month}/{switch.from_day}/{switch.iso_weekday}/{switch.hour}:{switch.minute}:0"
+
+
+def _snom(switch: Switch) -> str:
+    """Month, week and weekday, then the time (Snom wiki, setting ``dst``)."""
+    return f"{switch.month:02}.{switch.week:02}.{switch.iso_weekday:02} {switch.hour:02}:{switch.minute:02}:00"
 
 
 def _footer(zone: str) -> str:

@@ -14,45 +14,36 @@ from engine.actions.phone.vendors import Family
 from engine.model.secret import MASK
 
 _FORMS = {
-    "lines": re.compile(r"(?m)^(?P<head>[ \t]*\#?[ \t]*(?P<key>[\w.]+)[ \t]*=[ \t]*)(?P<value>[^\r\n]+?)(?P<tail>[ \t]*\r?)$"),
-    "elements": re.compile(
-        r"(?s)(?P<head><(?P<key>[\w.-]+)(?:\s[^>]*)?(?<!/)>)(?P<value>(?:[^<]|<!\[CDATA\[.*?\]\]>)+)(?P<tail></)"
-    ),
-    "attributes": re.compile(r"""(?s)(?P<head>(?P<key>[\w.]+)\s*=\s*(?P<quote>["']))(?P<value>.+?)(?P<tail>(?P=quote))"""),
+    "lines": r"(?mi)^(?P<head>[ \t]*\#?[ \t]*(?P<key>{keys})[ \t]*=[ \t]*)(?P<value>[^\r\n]+?)(?P<tail>[ \t]*\r?)$",
+    "elements": r"(?si)(?P<head><(?P<key>{keys})(?:\s[^>]*)?(?<!/)>)(?P<value>(?:<!\[CDATA\[.*?\]\]>|[^<])+)(?P<tail></)",
+    # The blank that stands before every attribute is looked for first: that is three times quicker than a word boundary.
+    "attributes": r"""(?si)(?P<head>(?<=\s)(?P<key>{keys})\s*=\s*(?P<quote>["']))(?P<value>.+?)(?P<tail>(?P=quote))""",
 }
-"""How settings are written. Commented-out lines count: old passwords stand there too."""
-
-Mask = Callable[[re.Match[str]], str]
+"""How secrets are found in each form. Commented-out lines count: old passwords stand there too."""
 
 
 def mask_pair(
     family: Family, before: bytes | None, after: bytes, redact: Callable[[str], str],
 ) -> tuple[str | None, str]:
     """Both sides fit to be shown. Values under secret keys become ``***``; where they differ, ``*** (old)`` and ``*** (new)``."""
-    pattern, is_secret = _FORMS[family.form], _secrecy_of(family)
+    pattern = _pattern(family)
     new = after.decode()
-    old = None if before is None else _text(before)
-    if before is None or old is None:
-        shown = None if before is None else f"({len(before)} bytes that are not text)\n"
-        return shown, redact(pattern.sub(_marker(is_secret, frozenset(), ""), new))
-    changed = _differing(list(_secrets(pattern, is_secret, old)), list(_secrets(pattern, is_secret, new)))
+    if before is None:
+        return None, redact(pattern.sub(_masked, new))
+    old = _text(before)
+    if old is None:
+        return f"({len(before)} bytes that are not text)\n", redact(pattern.sub(_masked, new))
+    changed = _differing(list(_secrets(pattern, old)), list(_secrets(pattern, new)))
     return (
-        redact(pattern.sub(_marker(is_secret, changed, " (old)"), old)),
-        redact(pattern.sub(_marker(is_secret, changed, " (new)"), new)),
+        redact(pattern.sub(_marker(changed, "old"), old)),
+        redact(pattern.sub(_marker(changed, "new"), new)),
     )
 
 
 @functools.cache
-def _secrecy_of(family: Family) -> Callable[[str], bool]:
-    """Tells secret keys of a family, in any case: a phone may be picky, a mask had better not be."""
+def _pattern(family: Family) -> re.Pattern[str]:
     keys = "|".join(re.escape(key).replace(r"\*", r"\d+") for key in family.secret_keys)
-    pattern = re.compile(keys, re.IGNORECASE)
-
-    @functools.lru_cache(maxsize=4096)
-    def is_secret(key: str) -> bool:
-        return pattern.fullmatch(key) is not None
-
-    return is_secret
+    return re.compile(_FORMS[family.form].replace("{keys}", f"(?:{keys})"))
 
 
 def _text(data: bytes) -> str | None:
@@ -63,10 +54,9 @@ def _text(data: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def _secrets(pattern: re.Pattern[str], is_secret: Callable[[str], bool], text: str) -> Iterator[tuple[str, str]]:
+def _secrets(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
     for match in pattern.finditer(text):
-        if is_secret(match["key"]):
-            yield match["key"].lower(), match["value"]
+        yield match["key"].lower(), match["value"]
 
 
 def _differing(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> frozenset[str]:
@@ -75,11 +65,13 @@ def _differing(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> frozen
     return frozenset(key for key, value in after.items() if before.get(key, value) != value)
 
 
-def _marker(is_secret: Callable[[str], bool], changed: frozenset[str], mark: str) -> Mask:
+def _masked(match: re.Match[str]) -> str:
+    return f"{match['head']}{MASK}{match['tail']}"
+
+
+def _marker(changed: frozenset[str], side: str) -> Callable[[re.Match[str]], str]:
     def mask(match: re.Match[str]) -> str:
-        key = match["key"]
-        if not is_secret(key):
-            return match[0]
-        return f"{match['head']}{MASK}{mark if key.lower() in changed else ''}{match['tail']}"
+        mark = f" ({side})" if match["key"].lower() in changed else ""
+        return f"{match['head']}{MASK}{mark}{match['tail']}"
 
     return mask

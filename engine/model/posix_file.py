@@ -113,5 +113,5 @@ def remote_path(root: str | None, path: str) -> str:
         if inside == ".." or inside.startswith("../"):
             raise Permanent(f"{path!r} leads out of the connection's root {root!r}")
         whole = posixpath.join(posixpath.normpath(root), inside)
-    whole = whole.removeprefix("~/")
+    whole = whole.removeprefix("~/").removeprefix("./")
     return whole if whole.startswith("/") else f"./{whole}"

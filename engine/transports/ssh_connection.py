@@ -246,6 +246,8 @@ def connect_tcp(settings: SshSettings, deadline: Deadline) -> socket.socket:
     left = connect_left(deadline, settings.endpoint, "before connecting")
     try:
         stream = socket.create_connection((settings.host, settings.port), timeout=left)
+    except UnicodeError as error:  # longer than a host name may be, or an empty label
+        raise Permanent(f"{settings.endpoint}: no such host name. Check `host` in inventory.yml") from error
     except socket.gaierror as error:
         if error.errno == socket.EAI_NONAME:
             raise Permanent(f"{settings.endpoint}: no such host name. Check `host` in inventory.yml") from error

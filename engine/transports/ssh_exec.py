@@ -97,8 +97,8 @@ class Exchange:
             if ended and not woken and len(self._stdout) + len(self._stderr) == had:
                 break
         self._drain()
-        if channel.exit_status < 0:
-            self._raise_unended()
+        if channel.exit_status < 0 or (channel.closed and not channel.eof_received):
+            self._raise_if_cut_off()
         return CommandResult(channel.exit_status, bytes(self._stdout), bytes(self._stderr))
 
     def _has_ended(self) -> bool:
@@ -117,13 +117,16 @@ class Exchange:
         if len(self._stdout) + len(self._stderr) > MAX_OUTPUT:
             raise Permanent(f"{self._where}: a command printed more than {MAX_OUTPUT >> 20} MiB; it was cut off")
 
-    def _raise_unended(self) -> None:
+    def _raise_if_cut_off(self) -> None:
+        """There is no status, or the outputs' end did not come."""
         channel = self._channel
         transport = channel.get_transport()
         # A dying connection closes its channels just before it says that it is dead.
-        transport.join(0.2)
+        transport.join(0.05)
         if not transport.is_active():
             raise Temporary(f"{self._where}: the connection was lost during a command; whether it took effect is not known")
+        if channel.exit_status >= 0:
+            return
         if not channel.event_ready:
             raise ExecRefused
         raise Temporary(f"{self._where}: a command was ended by a signal; whether it took effect is not known")

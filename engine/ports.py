@@ -425,7 +425,11 @@ class SecretStore(Protocol):
     """Turns references into secrets and masks every one it has turned."""
 
     def resolve(self, written: str) -> Secret:
-        """What a reference (``env:NAME`` ...) points to; a literal is taken as it is. Raises ``Permanent`` when there is none."""
+        """What a reference (``env:NAME`` ...) points to; a literal is taken as it is. Raises ``InvalidInput`` for a dead one."""
+        ...
+
+    def variables(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Variables for templates, references among them resolved, and masked from then on."""
         ...
 
     def redact(self, text: str) -> str:

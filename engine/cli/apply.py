@@ -19,7 +19,7 @@ from engine.cli.options import (
     set_option,
     yes_option,
 )
-from engine.cli.output import say
+from engine.cli.output import say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
 from engine.cli.running import Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
@@ -89,7 +89,7 @@ def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
     loaded = load(project, Named(Path(header.runbook), Path(header.inventory), given, header.limit, header.lab))
     stop = Stop()
     with ExitStack() as stack:
-        journal = stack.enter_context(open_journal(project))
+        journal = stack.enter_context(open_journal(project, notice=warn))
         check_plan_applies(header, loaded, journal)
         run = new_run_id(SystemClock())
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
@@ -108,7 +108,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
     print_warnings(loaded.warnings)
     stop = Stop()
     with ExitStack() as stack:
-        journal = stack.enter_context(open_journal(project))
+        journal = stack.enter_context(open_journal(project, notice=warn))
         run = new_run_id(SystemClock())
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
         header = header_of(loaded, stage.scene.clock)
@@ -155,6 +155,6 @@ def _nothing_to_do() -> int:
 
 
 def _start(stage: Stage, journal: Journal, begin: Begin, watch: Watch, stop: Stop) -> int:
-    with watching(watch, journal, stage, begin.run, begin.header), stop_on_signals(stop):
+    with watching(watch, journal, stage, begin.run), stop_on_signals(stop):
         status = start(stage, journal, begin, stop)
     return finish(journal, begin.run, status, watch)

@@ -24,7 +24,7 @@ _REASON = "a rehearsal against the lab"
 
 
 @click.command("demo")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to work; default: a new temporary folder.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to work; default: a new folder in /tmp.")
 @click.option("--keep-lab", is_flag=True, help="Leave the lab up afterwards, to look around.")
 def command(folder: Path | None, keep_lab: bool) -> int:
     """Bring a lab up, plan, apply, plan again (no change), report. Touches nothing but its own folder and loopback."""
@@ -65,7 +65,7 @@ def _run(command: click.Command, arguments: list[str]) -> None:
     say(f"$ switchover {command.name} {' '.join(arguments)}")
     code = command.main(args=arguments, prog_name=f"switchover {command.name}", standalone_mode=False)
     if code:
-        raise SwitchoverError(f"The demo stopped: switchover {command.name} exited with {code}", "Nothing but the lab was touched.")
+        raise SwitchoverError(f"The demo stopped: {command.name} exited with {code}", "Nothing but the lab was touched.")
 
 
 def _writes(status: LabStatus) -> int:

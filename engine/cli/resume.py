@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from engine.cli.options import ignore_window_option, log_option, output_option
-from engine.cli.output import say
+from engine.cli.output import say, warn
 from engine.cli.running import Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
 from engine.model.event import Event
@@ -23,7 +23,6 @@ from engine.wiring.runs import (
     open_stage,
     read_run,
     resume,
-    run_header,
 )
 
 
@@ -50,7 +49,7 @@ def take_up(run: str | None, watch: Watch, first: Callable[[RunState], Sequence[
     project = find_project()
     stop = Stop()
     with ExitStack() as stack:
-        journal = stack.enter_context(open_journal(project))
+        journal = stack.enter_context(open_journal(project, notice=warn))
         state = read_run(journal, run)
         events = first(state)
         if state.status is RunStatus.SUCCEEDED and not events:
@@ -58,7 +57,6 @@ def take_up(run: str | None, watch: Watch, first: Callable[[RunState], Sequence[
             return 0
         loaded = load_pinned(project, state)
         stage = stack.enter_context(open_stage(loaded, journal, state.run, stop, state))
-        header = run_header(state)
-        with watching(watch, journal, stage, state.run, header), stop_on_signals(stop):
+        with watching(watch, journal, stage, state.run), stop_on_signals(stop):
             status = resume(stage, journal, state, stop, first=events, ignore_window=watch.ignore_window)
         return finish(journal, state.run, status, watch)

@@ -16,10 +16,10 @@ from types import FrameType
 from engine.cli.output import data, data_json, say, wants_color
 from engine.execution.stop import Stop
 from engine.model.event import Record
-from engine.model.plan import PlanHeader
 from engine.model.run import RunStatus, fold
 from engine.ports import Journal
 from engine.reporting.events_jsonl import record_line
+from engine.reporting.plain_view import PlainView
 from engine.reporting.summary import format_summary, summary_data
 from engine.wiring.runs import Stage
 
@@ -41,13 +41,13 @@ class Watch:
 
 
 @contextmanager
-def watching(watch: Watch, journal: Journal, stage: Stage, run: str, header: PlanHeader) -> Iterator[None]:
+def watching(watch: Watch, journal: Journal, stage: Stage, run: str) -> Iterator[None]:
     """Shows the run while it goes: live on a terminal, plain lines elsewhere, events as JSON lines when asked."""
     with ExitStack() as stack:
         if watch.output == "jsonl":
             journal.subscribe(_jsonl)
         elif watch.output == "human":
-            journal.subscribe(_progress(stack, stage, run, header))
+            journal.subscribe(_progress(stack, stage, run))
         if watch.log is not None:
             log = importlib.import_module("engine.reporting.log").LogObserver(watch.log, stage.secrets.redact)
             stack.callback(log.close)
@@ -60,14 +60,13 @@ def _jsonl(records: Sequence[Record]) -> None:
         data(record_line(record))
 
 
-def _progress(stack: ExitStack, stage: Stage, run: str, header: PlanHeader) -> Callable[[Sequence[Record]], None]:
+def _progress(stack: ExitStack, stage: Stage, run: str) -> Callable[[Sequence[Record]], None]:
     totals = {work.block.address: [s.step.address for s in (work.lanes[0].steps if work.lanes else ())] for work in stage.work}
     sizes = {work.block.address: len(work.lanes) for work in stage.work}
-    module = importlib.import_module("engine.reporting.progress")
-    view = (
-        module.ProgressView(sys.stderr, run, totals, sizes) if wants_color(err=True) and sys.stderr.isatty()
-        else module.PlainView(sys.stderr)
-    )
+    view = PlainView(sys.stderr)
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        # rich is imported for a terminal only.
+        view = importlib.import_module("engine.reporting.progress").ProgressView(sys.stderr, run, totals, sizes)
     stack.enter_context(view)
     on_records: Callable[[Sequence[Record]], None] = view.on_records
     return on_records
@@ -77,7 +76,7 @@ def _progress(stack: ExitStack, stage: Stage, run: str, header: PlanHeader) -> C
 def stop_on_signals(stop: Stop) -> Iterator[None]:
     """Ctrl-C or TERM: nothing new starts, what runs may finish. A second Ctrl-C leaves at once; resume resolves the doubt."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if stop.is_set:
             os.write(2, b"\nLeft at once. What was under way is in doubt until: switchover resume\n")
             os._exit(130)

@@ -17,7 +17,7 @@ from engine.project import shipped
 @click.argument("name", required=False)
 @click.option("--write", is_flag=True, help="Write the actions' schemas into the schemas/actions folder.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where --write writes, instead of the engine's own schemas."
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write, instead of the engine's own."
 )
 def command(name: str | None, write: bool, folder: Path | None) -> int:
     """Print the schema NAME: runbook, inventory, or an action such as phone.config. Without NAME, list them."""

@@ -106,7 +106,8 @@ def _telnyx(connection: Connection, lab: _Lab) -> Settings:
 
 def _twilio(connection: Connection, lab: _Lab) -> Settings:
     return {
-        **_kept(connection, "forward_url"), **_kept(connection, "forward_url"), "url": lab.url("carrier"), "account_sid": lab.secrets["twilio_account_sid"],
+        **_kept(connection, "forward_url"),
+        "url": lab.url("carrier"), "account_sid": lab.secrets["twilio_account_sid"],
         "auth_token": lab.secret("twilio_auth_token"),
     }
 

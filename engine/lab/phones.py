@@ -90,7 +90,10 @@ class PhoneNetwork(asyncio.DatagramProtocol):
         self._board = board
         self._tftp = tftp
         self._registrar = registrar
-        self._by_user = {name: phone for phone in phones for name in (phone.extension, phone.mac)}
+        self._by_user: dict[str, list[LabPhone]] = {}
+        for phone in phones:
+            self._by_user.setdefault(phone.mac, []).append(phone)
+            self._by_user.setdefault(phone.extension, []).append(phone)
         self._nonce = secrets.token_hex(8)
         self._answered: dict[str, bytes] = {}
         self._waiting: dict[tuple[str, str], asyncio.Future[sip.Message]] = {}
@@ -131,25 +134,34 @@ class PhoneNetwork(asyncio.DatagramProtocol):
 
     def _answer(self, message: sip.Message) -> bytes | None:
         """The response to a request; None to stay silent."""
-        phone = self._by_user.get(message.user().lower())
+        phones = self._by_user.get(message.user().lower(), [])
         if message.method == "OPTIONS":
             self._board.record("read", "OPTIONS", to=message.user())
-            return sip.response(message, 200 if phone or not message.user() else 404)
+            return sip.response(message, 200 if phones or not message.user() else 404)
         if message.method != "NOTIFY":
             return sip.response(message, 405, [("allow", "OPTIONS, NOTIFY")])
         event = message.header("event").replace(" ", "")
-        if phone is None:
+        if not phones:
             return self._notified(message, event, 404)
-        if self._board.fault("deaf", phone.subject) is not None:
+        # As a proxy does for several phones at one extension: each gets it, the best answer goes back (RFC 3261, 16.7).
+        answers = [self._heard(phone, message, event) for phone in phones]
+        status = min((answer for answer in answers if answer is not None), default=None)
+        if status is None:
             self._board.record("write", "NOTIFY", to=message.user(), event=event, status=None)
             return None
-        status = self._refusal(phone, message, event)
-        if status is None:
-            if self._board.fault("stale", phone.subject) is None:
-                self._start(self._resync(phone))
-            return self._notified(message, event, 200)
         extra = [("www-authenticate", sip.challenge(_REALM, self._nonce))] if status == 401 else []
         return self._notified(message, event, status, extra)
+
+    def _heard(self, phone: LabPhone, message: sip.Message, event: str) -> int | None:
+        """What one phone answers, starting what it then does; None when it stays silent."""
+        if self._board.fault("deaf", phone.subject) is not None:
+            return None
+        status = self._refusal(phone, message, event)
+        if status is not None:
+            return status
+        if self._board.fault("stale", phone.subject) is None:
+            self._start(self._resync(phone))
+        return 200
 
     def _refusal(self, phone: LabPhone, message: sip.Message, event: str) -> int | None:
         """The status a phone refuses with; None when it obeys."""

@@ -26,11 +26,12 @@ from engine.language.item_types import ItemType, free_type, item_types
 from engine.language.item_values import BadValueError, email
 from engine.language.nearest import did_you_mean, listed, nearest
 from engine.language.schema_check import schema_check
-from engine.language.secret_names import is_reference, masked_line
+from engine.language.secret_names import masked_line
 from engine.language.telephone_numbers import NumberReader
 from engine.language.yaml_reader import read_yaml
 from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.inventory import Collection, Inventory
+from engine.model.secret import MASK
 from engine.model.source import DataPath, Document
 from engine.model.window import Calendar
 
@@ -106,7 +107,6 @@ class _Loader:
         self._check_timezone(document, data.get("timezone"))
         country = data.get("country")
         numbers = NumberReader(country if isinstance(country, str) else None)
-        self._refuse_references_in_defaults(document, data.get("defaults"))
         people = self._people(document, _mappings(data, "people"), numbers)
         readers = self._collections(document, _mappings(data, "collections"), numbers)
         check_references(readers, self.findings)
@@ -134,13 +134,6 @@ class _Loader:
             known = zoneinfo.available_timezones()  # walks the whole database: only to suggest one
             detail = f"{name!r} is no time zone. Use an IANA name such as America/New_York; abbreviations are ambiguous."
             self.findings.add(document, ("timezone",), "Unknown time zone", detail, hint=_timezone_hint(name, known))
-
-    def _refuse_references_in_defaults(self, document: Document, defaults: object) -> None:
-        """Defaults go into templates as they stand: the words ``env:NAME`` would end up as the password of every phone."""
-        for name, value in defaults.items() if isinstance(defaults, dict) else ():
-            if isinstance(value, str) and is_reference(value):
-                detail = f"`{name}` is used as it stands. References are for secret settings and for secret fields of items."
-                self.findings.add(document, ("defaults", name), "Reference where none is resolved", detail)
 
     def _people(
         self, document: Document, people: Mapping[str, Mapping[str, object]], numbers: NumberReader
@@ -262,10 +255,10 @@ def _mappings(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _masked(found: Diagnostic, secrets: list[str] | None = None) -> Diagnostic:
-    detail = found.detail
+    detail, hint = found.detail, found.hint
     for secret in secrets or ():
-        detail = detail.replace(secret, "***")
-    return replace(found, line=masked_line(found.line, {}), detail=detail)
+        detail, hint = detail.replace(secret, MASK), hint.replace(secret, MASK)
+    return replace(found, line=masked_line(found.line, {}), detail=detail, hint=hint)
 
 
 def _timezone_hint(name: str, known: set[str]) -> str:

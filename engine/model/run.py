@@ -77,6 +77,8 @@ class RunState:
     items: dict[str, ItemState] = field(default_factory=dict)
     tripped: ev.GuardTripped | None = None
     overrides: list[ev.WindowOverridden] = field(default_factory=list)
+    closed: list[ev.WindowClosed] = field(default_factory=list)
+    """Windows the run waits for."""
     last_seq: int = 0
 
     def apply(self, record: ev.Record) -> None:
@@ -115,10 +117,15 @@ def _started(state: RunState, event: Any, at: datetime) -> None:
 
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
     state.status, state.tripped = RunStatus.RUNNING, None
+    state.closed.clear()
 
 
 def _overridden(state: RunState, event: Any, at: datetime) -> None:
     state.overrides.append(event)
+
+
+def _window_closed(state: RunState, event: Any, at: datetime) -> None:
+    state.closed.append(event)
 
 
 def _intended(state: RunState, event: Any, at: datetime) -> None:
@@ -184,7 +191,8 @@ def _finished(state: RunState, event: Any, at: datetime) -> None:
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
-    ev.RunStarted: _started, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden, ev.ItemIntended: _intended,
+    ev.RunStarted: _started, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
+    ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
     ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from engine.language.templates import Compiled, Condition, Templates
@@ -99,7 +98,7 @@ class Scene:
         self._templates, self._source, self._secrets = templates, source, secrets
         self._directory = Directory(runbook)
         self._compiled = {step.address: self._compile(step, catalog) for step in runbook.steps()}
-        self._vars = {**runbook.defaults, **inventory.defaults}
+        self._vars = secrets.variables({**runbook.defaults, **inventory.defaults})
         self._fixed = self._fixed_names()
 
     def begin_run(self, started: datetime) -> None:
@@ -195,7 +194,7 @@ class Scene:
         inventory = self.inventory
         names: dict[str, Any] = {
             **self._vars, **self.given.inputs,
-            "vars": MappingProxyType({**self._vars, **self.given.inputs}),
+            "vars": {**self._vars, **self.given.inputs},
             "inputs": self.given.inputs,
             "people": inventory.people,
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
@@ -209,7 +208,7 @@ class Scene:
         if item is not None:
             own = fields.get("vars")
             if isinstance(own, Mapping):
-                context.update(self._vars | dict(own) | dict(self.given.inputs))
+                context.update({**self._vars, **own, **self.given.inputs})
             context["item"] = fields
         context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)
         return context

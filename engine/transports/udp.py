@@ -8,7 +8,6 @@ lost but that: the time-out still ends the exchange.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import struct
@@ -87,16 +86,16 @@ def send(sock: socket.socket, packet: bytes, to: Address) -> None:
 
     Raises ``Permanent`` when this machine has no way to send it at all.
     """
-    with contextlib.suppress(BlockingIOError):
-        try:
-            sock.sendto(packet, to)
-        except OSError as error:
-            if error.errno in _PENDING:
-                return
+    try:
+        sock.sendto(packet, to)
+    except OSError as error:
+        if error.errno not in _PASSING:
             raise Permanent(f"cannot send to {to[0]} port {to[1]}: {(error.strerror or str(error)).lower()}") from None
 
 
-_PENDING = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOBUFS, errno.EHOSTDOWN, errno.ENONET})
+_PASSING = frozenset({
+    errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOBUFS, errno.EHOSTDOWN, errno.ENONET,
+})
 _WORDS = {
     errno.ECONNREFUSED: "nothing listens on that port",
     errno.EHOSTUNREACH: "no route to the host",

@@ -12,11 +12,11 @@ from typing import Any
 from engine import __version__
 from engine.actions.catalog import catalog
 from engine.language.inventory_reader import load_inventory
-from engine.language.runbook_reader import load_runbook
+from engine.language.runbook_reader import read_runbook
 from engine.language.semantics import ActionSpec, check_runbook, resolve_inputs
 from engine.language.templates import Templates
 from engine.model.args import arguments_of
-from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import PlanHeader
@@ -81,11 +81,13 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
         except InvalidInput as invalid:
             return list(invalid.diagnostics)
     try:
-        loaded = load_runbook(existing(runbook, "runbook"), project.display(runbook))
+        draft = read_runbook(existing(runbook, "runbook"), project.display(runbook))
     except InvalidInput as invalid:
         return list(invalid.diagnostics)
-    actions = catalog(step.action for step in loaded.steps())
-    return check_runbook(loaded, specs_of(actions), None, Templates(project.templates))
+    if draft.runbook is None:
+        return list(draft.problems)
+    actions = catalog(step.action for step in draft.runbook.steps())
+    return in_order([*draft.problems, *check_runbook(draft.runbook, specs_of(actions), None, Templates(project.templates))])
 
 
 def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:
@@ -93,7 +95,8 @@ def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | N
     runbook: Runbook | None = None
     inventory: Inventory | None = None
     try:
-        runbook = load_runbook(existing(named.runbook, "runbook"), project.display(named.runbook))
+        draft = read_runbook(existing(named.runbook, "runbook"), project.display(named.runbook))
+        runbook, found = draft.runbook, [*draft.problems]
     except InvalidInput as invalid:
         found += invalid.diagnostics
     try:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -56,11 +56,15 @@ class Stage:
 
 
 @contextmanager
-def open_journal(project: Project, *, read_only: bool = False) -> Iterator[Journal]:
-    """The project's journal. Raises ``JournalBroken``."""
+def open_journal(
+    project: Project, *, read_only: bool = False, notice: Callable[[str], None] | None = None
+) -> Iterator[Journal]:
+    """The project's journal. ``notice`` hears when its last transaction was found cut short. Raises ``JournalBroken``."""
     if not read_only:
         project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     journal = SqliteJournal(project.journal, SystemClock(), read_only=read_only)
+    if journal.notice and notice is not None:
+        notice(journal.notice)
     try:
         yield journal
     finally:
@@ -179,7 +183,8 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
 
 
 def resume(
-    stage: Stage, journal: Journal, state: RunState, stop: Stop, *, first: Sequence[ev.Event] = (), ignore_window: str | None = None
+    stage: Stage, journal: Journal, state: RunState, stop: Stop, *,
+    first: Sequence[ev.Event] = (), ignore_window: str | None = None,
 ) -> RunStatus:
     """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts."""
     lease = _lease(stage, state.run)
@@ -266,7 +271,7 @@ def read_run(journal: Journal, wanted: str | None) -> RunState:
     runs = [info.run for info in journal.runs()]
     if not runs:
         raise SwitchoverError("There are no runs yet", "Start one with: switchover apply RUNBOOK -i INVENTORY")
-    found = runs[:1] if wanted is None else [run for run in runs if run == wanted or run.endswith(wanted) or run.startswith(wanted)]
+    found = runs[:1] if wanted is None else [run for run in runs if run.startswith(wanted) or run.endswith(wanted)]
     if len(found) != 1:
         known = ", ".join((found or runs)[:5])
         problem = f"There is no run {wanted}" if not found else f"'{wanted}' could be {len(found)} runs"

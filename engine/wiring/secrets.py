@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
+from engine.language.secret_names import is_reference
 from engine.language.secrets import SecretResolver
 from engine.model.secret import Redactor, Secret
 
@@ -26,6 +27,15 @@ class KnownSecrets:
     def settings(self, settings: Mapping[str, object]) -> dict[str, object]:
         """A connection's settings with its secrets resolved, and from now on masked everywhere."""
         resolved = self._resolver.settings(settings)
+        self._remember(_secrets_in(resolved))
+        return resolved
+
+    def variables(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Variables for templates: a reference becomes its ``Secret``, which is masked everywhere from now on."""
+        resolved = {
+            name: self._resolver.resolve(value) if isinstance(value, str) and is_reference(value) else value
+            for name, value in values.items()
+        }
         self._remember(_secrets_in(resolved))
         return resolved
 

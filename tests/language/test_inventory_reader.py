@@ -200,11 +200,11 @@ def test_loading_a_plain_inventory_imports_neither_number_tables_nor_holidays(fo
 
 
 def test_the_example_customer_is_in_order() -> None:
-    """40 phones of five makers, 38 users, 25 numbers; nothing to warn of; everybody and every number fictional."""
+    """40 phones of five makers, 40 users, 25 numbers; nothing to warn of; everybody and every number fictional."""
     inventory, warnings = load_inventory(EXAMPLE, "example-dental")
     assert warnings == []
     phones, numbers, users = (inventory.collections[name].items for name in ("phones", "numbers", "users"))
-    assert (len(phones), len(numbers), len(users)) == (40, 25, 38)
+    assert (len(phones), len(numbers), len(users)) == (40, 25, 40)
     assert {phone.fields["vendor"] for phone in phones} == {"yealink", "poly", "grandstream", "cisco", "snom"}
     all_numbers = [str(number.fields[name]) for number in numbers for name in ("number", "temporary_did")]
     assert all("55501" in text for text in all_numbers) and len(set(all_numbers)) == 50

@@ -129,6 +129,9 @@ class PlainSecrets:
     def resolve(self, written: str) -> Secret:
         return Secret(written)
 
+    def variables(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        return values
+
     def redact(self, text: str) -> str:
         return text
 

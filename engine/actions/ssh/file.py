@@ -83,8 +83,8 @@ class SshFile:
         wanted = (args.content if args.template is None else at.render(args.template)) or ""
         raw = wanted.encode()
         held, has_folder = _read(at.shell(args.connection, args.host), _path(args, at))
-        before = None if held is None else _shown(held.content, at)
-        return FileSeen(held, raw, before, _shown(raw, at), has_folder)
+        before = None if held is None else shown(held.content, at)
+        return FileSeen(held, raw, before, shown(raw, at), has_folder)
 
     def diff(self, args: SshFileArgs, seen: FileSeen) -> Change | None:
         """What differs in content, mode, owner and group; what was not asked for is left alone."""
@@ -184,7 +184,7 @@ def _notes(args: SshFileArgs, seen: FileSeen, same: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _shown(content: bytes, at: Sessions) -> str:
+def shown(content: bytes, at: Sessions) -> str:
     """The text with secrets masked, also old ones nobody told us; for what is no text its size and digest."""
     try:
         text = content.decode()

@@ -30,7 +30,8 @@ EVENTS = {
 """Section of ``pjsip_notify.conf`` as Asterisk ships it -> the Event it sends."""
 
 _NOTIFY = re.compile(r"pjsip send notify (\S+) endpoint (\S+)")
-_ANSWER_S = 2.0
+_ANSWER_S = 0.5
+"""A lab phone answers in milliseconds, and the command waits only to note the answer."""
 
 
 def main(arguments: list[str]) -> int:

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from jinja2 import DictLoader
 
 from engine.actions.tftp.file import FileSeen, TftpFile, TftpFileArgs, mask_lookalikes
 from engine.model.args import BadArgument, builder_of
 from engine.model.errors import Permanent, Temporary, WriteRefused
 from engine.model.plan import Change
 from engine.transports.tftp import TftpPool
-from tests.support.phone_sessions import PhoneSessions
+from tests.support.sessions import Opened, TestSessions, make_sessions
 from tests.support.tftpd import LabTftpd, lab_tftpd
 
 CASES = sorted((Path(__file__).parent / "tftp_file").glob("*.yml"))
@@ -43,9 +42,13 @@ def pool() -> Iterator[TftpPool]:
     pool.close()
 
 
-def sessions(lab: LabTftpd, pool: TftpPool, read_only: bool = False) -> PhoneSessions:
-    return PhoneSessions(
-        secrets=("s3cret-value",), open_files=lambda name: pool.session(lab.settings(), read_only, lambda: 10.0),
+def sessions(
+    lab: LabTftpd, pool: TftpPool, read_only: bool = False, templates: Path | None = None, **context: object
+) -> TestSessions:
+    opened = Opened("tftp", lambda read_only, host: pool.session(lab.settings(), read_only, lambda: 10.0))
+    return make_sessions(
+        {"tftp": opened}, read_only=read_only, secrets=("s3cret-value",), context=context,
+        template_folders=[templates] if templates else [],
     )
 
 
@@ -53,7 +56,7 @@ def args(content: str = "<DIALTEMPLATE/>\n") -> TftpFileArgs:
     return TftpFileArgs(connection="tftp", path="dialplan.xml", content=content)
 
 
-def change_of(given: TftpFileArgs, at: PhoneSessions) -> Change:
+def change_of(given: TftpFileArgs, at: TestSessions) -> Change:
     change = ACTION.diff(given, ACTION.observe(given, at))
     assert isinstance(change, Change)
     return change
@@ -146,9 +149,8 @@ def test_no_secret_is_shown(lab: LabTftpd, pool: TftpPool) -> None:
 
 
 def test_a_template_is_rendered(lab: LabTftpd, pool: TftpPool, tmp_path: Path) -> None:
-    at = sessions(lab, pool)
-    at.templates.loader = DictLoader({"x.j2": "ext={{ item.extension }}\n"})
-    at.context = {"item": {"extension": "0101"}}
+    (tmp_path / "x.j2").write_text("ext={{ item.extension }}\n")
+    at = sessions(lab, pool, templates=tmp_path, item={"extension": "0101"})
     given = TftpFileArgs(connection="tftp", path="dialplan.xml", template="x.j2")
     ACTION.apply(change_of(given, at), given, at, key="k")
     assert (lab.root / "dialplan.xml").read_text() == "ext=0101\n"

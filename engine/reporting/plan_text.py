@@ -132,7 +132,7 @@ class PlanPrinter:
         room = self._width - _INDENT
         if item.outlook in (Outlook.ERROR, Outlook.UNPREDICTABLE) and item.why:
             yield from wrapped(item.why, room, 0)
-        if item.outlook is Outlook.CHANGE:
+        if item.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE):
             yield from self._fields(item.fields)
             yield from self._diff(item)
         for note in item.notes:
@@ -256,7 +256,10 @@ def _reason(item: PlannedItem) -> str:
         return f"after {_awaited(item.why)}"
     if item.outlook is Outlook.SKIP:
         return item.why.removeprefix("when: ") + " is false" if item.why else ""
-    return item.summary if item.outlook is Outlook.CHECK else item.why
+    if item.outlook is Outlook.CHECK:
+        # Forty phones to be checked are one line, whatever each is called.
+        return item.summary if item.item is None else ""
+    return item.why
 
 
 def _awaited(why: str) -> str:

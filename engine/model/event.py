@@ -36,6 +36,14 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemsNamed(Event):
+    """What people call the run's items: item key -> name, such as ``101 Front desk``. Several events when there are many."""
+
+    kind: ClassVar[str] = "items_named"
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class RunResumed(Event):
     """Somebody took the run up again after it stopped or died."""
 
@@ -233,7 +241,7 @@ class RunFinished(Event):
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        RunStarted, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
+        RunStarted, ItemsNamed, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunFinished,

@@ -77,6 +77,8 @@ class RunState:
     items: dict[str, ItemState] = field(default_factory=dict)
     tripped: ev.GuardTripped | None = None
     overrides: list[ev.WindowOverridden] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
     """Windows the run waits for."""
     last_seq: int = 0
@@ -113,6 +115,10 @@ def fold(records: Iterable[ev.Record]) -> RunState:
 
 def _started(state: RunState, event: Any, at: datetime) -> None:
     state.started, state.started_at, state.status = event, at, RunStatus.RUNNING
+
+
+def _named(state: RunState, event: Any, at: datetime) -> None:
+    state.labels.update(event.labels)
 
 
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
@@ -191,7 +197,7 @@ def _finished(state: RunState, event: Any, at: datetime) -> None:
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
-    ev.RunStarted: _started, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
+    ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
     ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),

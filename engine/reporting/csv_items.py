@@ -12,7 +12,7 @@ from engine.reporting.terminal import shown
 from engine.reporting.wording import STATUS_WORDS
 
 COLUMNS = (
-    "address", "step", "item", "outcome", "summary", "why", "changes", "attempts", "started_at", "ended_at", "seconds",
+    "address", "step", "item", "label", "outcome", "summary", "why", "changes", "attempts", "started_at", "ended_at", "seconds",
     "can_be_undone", "found_in_place",
 )
 _STEERS = ("=", "+", "-", "@", "\t", "\r")
@@ -33,7 +33,8 @@ def render_csv(records: Iterable[Record]) -> str:
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
     return (
-        outcome.address, outcome.step, outcome.item or "", STATUS_WORDS[outcome.status], outcome.summary, outcome.why,
+        outcome.address, outcome.step, outcome.item or "", outcome.label,
+        STATUS_WORDS[outcome.status], outcome.summary, outcome.why,
         "; ".join(f"{name}: {shown(before)} -> {shown(after)}" for name, before, after in outcome.fields),
         str(outcome.attempts), outcome.started_at.isoformat(), outcome.ended_at.isoformat(), f"{outcome.took_s:.3f}",
         "yes" if outcome.reversible else "no", "yes" if outcome.adopted else "no",

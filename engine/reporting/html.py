@@ -210,7 +210,7 @@ def _row(outcome: Outcome, limit: int) -> str:
     marks = [mark for mark, is_so in (("found in place", outcome.adopted), ("cannot be undone", not outcome.reversible)) if is_so]
     took = spelled(outcome.took_s) if outcome.took_s else ""
     return (
-        f"<tr><td><code>{_text(outcome.item or '(once)')}</code></td>"
+        f"<tr><td>{_text(outcome.label)}{' ' if outcome.label else ''}<code>{_text(outcome.item or '(once)')}</code></td>"
         f"<td>{_pill(STATUS_WORDS[outcome.status], _TONES.get(outcome.status, ''))}</td>"
         f"<td>{what}{''.join(' ' + _pill(mark) for mark in marks)}{_change(outcome, limit)}</td>"
         f'<td class="num">{outcome.attempts or ""}</td><td class="num">{took}</td>'

@@ -42,7 +42,8 @@ def _suite(root: Element, step: StepStory) -> Element:
 
 def _case(suite: Element, outcome: Outcome) -> None:
     case = SubElement(suite, "testcase", {
-        "classname": _text(outcome.step), "name": _text(outcome.item or outcome.step), "time": f"{outcome.took_s:.3f}",
+        "classname": _text(outcome.step), "name": _text(f"{outcome.item or outcome.step} {outcome.label}".strip()),
+        "time": f"{outcome.took_s:.3f}",
     })
     why = _text(outcome.why)
     if outcome.status in (ItemStatus.FAILED, ItemStatus.IN_DOUBT):

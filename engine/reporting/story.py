@@ -31,6 +31,8 @@ class Outcome:
     took_s: float = 0.0
     adopted: bool = False
     reversible: bool = True
+    label: str = ""
+    """What people call the item."""
     cause: str = ""
     """Of a failure: temporary, permanent, moved or bug."""
 
@@ -89,7 +91,9 @@ class Story:
         found = self.outcomes.get(address)
         if found is None:
             step, item = split_address(address)
-            found = self.outcomes[address] = Outcome(address, step, item, at, at)
+            found = self.outcomes[address] = Outcome(
+                address, step, item, at, at, label=self.state.labels.get(item or "", "")
+            )
             self.steps.setdefault(step, StepStory(step)).outcomes.append(found)
         return found
 

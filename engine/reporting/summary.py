@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from engine.model.event import RunStarted
@@ -98,13 +99,18 @@ def _problems(state: RunState, status: ItemStatus, paint: Paint, width: int) -> 
         return
     yield ""
     yield f"{paint(_ITEM_STYLES[status], _TITLES[status])} ({len(found):,})"
-    entries = _by_reason(found)
+    entries = _by_reason([(_called(address, state), item) for address, item in found])
     for addresses, why in entries[:_LISTED]:
         more = f" and {len(addresses) - 3:,} more" if len(addresses) > 3 else ""
         yield f"  {printable(', '.join(addresses[:3]))}{more}"
         yield from (f"      {line}" for line in wrapped(why, width - 6, 0))
     if len(entries) > _LISTED:
         yield paint("dim", f"  ... and {len(entries) - _LISTED:,} more kinds: 'switchover report' lists them all")
+
+
+def _called(address: str, state: RunState) -> str:
+    label = state.labels.get(split_address(address)[1] or "", "")
+    return f"{address} {label}" if label else address
 
 
 def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], str]]:
@@ -117,6 +123,10 @@ def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], 
 
 
 def _overrides(state: RunState, width: int) -> Iterator[str]:
+    for shut in state.closed:
+        again = f" It opens again {moment(datetime.fromisoformat(shut.reopens))}." if shut.reopens else ""
+        yield ""
+        yield from wrapped(f"{shut.address}: {many(shut.waiting, 'item')} wait for the window {shut.window}.{again}", width, 0)
     for override in state.overrides:
         yield ""
         yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 0)

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from engine.execution.decide import Expected
@@ -176,7 +177,7 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
             begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
             totals_of(begin.totals),
         )
-        journal.flush(journal.append(begin.run, [started, *_overrides(stage, begin.ignore_window, lease.actor)]))
+        journal.flush(journal.append(begin.run, [started, *_names(stage), *_overrides(stage, begin.ignore_window, lease.actor)]))
         return _run(stage, journal, Order(begin.run, stage.work, begin.expected), begin.ignore_window, stop)
     finally:
         journal.release(lease)
@@ -215,6 +216,15 @@ def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None
 
 def _lease(stage: Stage, run: str) -> Lease:
     return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), actor(), stage.scene.clock.now())
+
+
+def _names(stage: Stage) -> Iterator[ev.Event]:
+    """Names of all items, a thousand to an event."""
+    items = (lane.item for work in stage.work for lane in work.lanes if lane.item is not None)
+    labels = {item.key: label for item in items if (label := stage.scene.label(item))}
+    entries = iter(labels.items())
+    while part := dict(islice(entries, 1000)):
+        yield ev.ItemsNamed(part)
 
 
 def _overrides(stage: Stage, reason: str | None, who: str) -> list[ev.Event]:

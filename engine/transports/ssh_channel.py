@@ -1,4 +1,4 @@
-"""Sending on a channel so that nothing of ours follows our own CLOSE.
+"""Channels: opening one without waiting for it, and sending so that nothing of ours follows our own CLOSE.
 
 When the other side closes a channel, paramiko answers CLOSE from its reading thread, while data or EOF made ready by another
 thread may still be on their way to the socket. OpenSSH takes a message for a closed channel for a broken client and ends the
@@ -8,10 +8,11 @@ with every tunnel. Here a message is sent while the channel's lock is held, whic
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
-from paramiko import Channel, Message
-from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_REQUEST
+from paramiko import Channel, Message, Transport
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_OPEN, cMSG_CHANNEL_REQUEST
 
 _REKEY_POLL_S = 0.1
 
@@ -65,6 +66,44 @@ def _post(channel: Channel, message: Message, note: Callable[[], None] = lambda:
                     return True
         transport.clear_to_send.wait(_REKEY_POLL_S)
     return False
+
+
+class PendingSession:
+    """A session that was asked for. paramiko's ``open_session`` can only ask and wait in one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._answered = threading.Event()
+        with transport.lock:
+            number = transport._next_channel()  # type: ignore[attr-defined]  # from here on as open_channel does
+            self._channel = channel = Channel(number)
+            transport._channels.put(number, channel)  # type: ignore[attr-defined]
+            transport.channel_events[number] = self._answered
+            transport.channels_seen[number] = True
+            channel._set_transport(transport)  # type: ignore[attr-defined]
+            channel._set_window(transport.default_window_size, transport.default_max_packet_size)  # type: ignore[attr-defined]
+        message = Message()
+        message.add_byte(cMSG_CHANNEL_OPEN)
+        message.add_string("session")
+        for size in (number, transport.default_window_size, transport.default_max_packet_size):
+            message.add_int(size)
+        transport._send_user_message(message)  # type: ignore[attr-defined]
+        if not transport.is_active():
+            self._answered.set()  # whoever ended the connection may not have seen us any more
+
+    def wait(self, seconds: float) -> Channel | None:
+        """The open channel; None when it was refused or the connection is gone. Raises ``TimeoutError``."""
+        if not self._answered.wait(seconds):
+            raise TimeoutError
+        return self._channel if self._channel.active else None
+
+    def why_not(self) -> str:
+        """What the server gave as its reason, as far as that can be told when several were refused."""
+        return str(self._transport.get_exception() or "it gave no reason")
+
+    def abandon(self) -> None:
+        """Gives it up, open or not."""
+        self._channel.close()
 
 
 class TunnelStream:

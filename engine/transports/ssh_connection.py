@@ -17,7 +17,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from engine.model.errors import Permanent, Temporary
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing, log_in
-from engine.transports.ssh_channel import TunnelStream
+from engine.transports.ssh_channel import PendingSession, TunnelStream
 from engine.transports.ssh_exec import Exchange, broken
 from engine.transports.ssh_host_keys import HostKeys
 from engine.transports.ssh_settings import Deadline, SshSettings, connect_left, seconds_left
@@ -80,7 +80,7 @@ class SshConnection:
         self._where = where
         self._places = _Places(MAX_CHANNELS)
         self._keeps_spare = transport.remote_version.startswith(_PIPELINES)
-        self._spare: Channel | None = None
+        self._spare: PendingSession | None = None
         self._lock = threading.Lock()
         self.has_no_shell = False
         """True once the server turned out to carry out no commands."""
@@ -134,7 +134,7 @@ class SshConnection:
 
     @contextmanager
     def _session(self, deadline: Deadline) -> Iterator[Channel]:
-        channel = self._take_spare() or self._open(deadline)
+        channel = self._take_spare(deadline) or self._open(deadline)
         try:
             yield channel
         finally:
@@ -145,52 +145,50 @@ class SshConnection:
         patience = 20
         while True:
             self._places.take(deadline, self._where)
-            try:
-                return self._transport.open_session(timeout=seconds_left(deadline, self._where, "opening a session"))
-            except (SSHException, EOFError, OSError) as error:
+            asked = PendingSession(self._transport)
+            channel = self._await(asked, deadline)
+            if channel is not None:
+                return channel
+            why = asked.why_not()
+            if not self.is_alive:
+                raise Temporary(f"{self._where}: the connection is gone", nothing_done=True)
+            # Refused with none of ours open: the server has not yet tidied up the last one. That takes it milliseconds.
+            if not self._places.shrink(0.05):
+                patience -= 1
+                if patience == 0:
+                    raise Permanent(f"{self._where}: the server opens no session for this login: {why}")
+
+    def _await(self, asked: PendingSession, deadline: Deadline) -> Channel | None:
+        """The session; without one its place is given back."""
+        channel = None
+        try:
+            channel = asked.wait(seconds_left(deadline, self._where, "opening a session"))
+        except TimeoutError:
+            asked.abandon()
+            raise Temporary(f"{self._where}: timed out opening a session", nothing_done=True) from None
+        finally:
+            if channel is None:
                 self._places.give_back()
-                self._raise_unless_refused(error, deadline)
-                # Refused with none of ours open: the server has not yet tidied up the last one. That takes it milliseconds.
-                if not self._places.shrink(0.05):
-                    patience -= 1
-                    if patience == 0:
-                        raise Permanent(f"{self._where}: the server opens no session for this login: {error}") from error
+        return channel
 
-    def _raise_unless_refused(self, error: Exception, deadline: Deadline) -> None:
-        if not self.is_alive:
-            raise broken(self._where, error) from error
-        if "Timeout" in str(error):
-            seconds_left(deadline, self._where, "opening a session")
-            raise Temporary(f"{self._where}: timed out opening a session", nothing_done=True) from error
-
-    def _take_spare(self) -> Channel | None:
+    def _take_spare(self, deadline: Deadline) -> Channel | None:
         with self._lock:
             spare, self._spare = self._spare, None
-        if spare is not None and spare.closed:
+        if spare is None:
+            return None
+        channel = self._await(spare, deadline)
+        if channel is None:
+            self._keeps_spare = False
+        elif channel.closed:
             self._places.give_back()
             return None
-        return spare
+        return channel
 
     def _prepare_spare(self) -> None:
-        """Has the next session opened while this one's command runs: on a far host that halves the wait for the next."""
+        """Asks for the next session while this one's command runs: on a far host that halves the wait for the next."""
         with self._lock:
-            if not self._keeps_spare or self._spare is not None or not self._places.take_if_free():
-                return
-        threading.Thread(target=self._open_spare, name=f"ssh-spare {self._where}", daemon=True).start()
-
-    def _open_spare(self) -> None:
-        channel = None
-        with suppress(SSHException, EOFError, OSError):
-            channel = self._transport.open_session(timeout=60)
-        with self._lock:
-            if channel is not None and self._spare is None:
-                self._spare = channel
-                return
-            if channel is None:
-                self._keeps_spare = False
-        if channel is not None:
-            channel.close()
-        self._places.give_back()
+            if self._keeps_spare and self._spare is None and self._places.take_if_free():
+                self._spare = PendingSession(self._transport)
 
 
 def open_connection(

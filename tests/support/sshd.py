@@ -116,8 +116,11 @@ def _is_sshd(pid: int) -> bool:
         return False
 
 
-def start_sshd(folder: Path, *options: str, host_key: Path | None = None, port: int = 0) -> Sshd:
-    """Starts a server; ``options`` are sshd_config lines, which win over the ones here."""
+def start_sshd(
+    folder: Path, *options: str, host_key: Path | None = None, port: int = 0, listen: str = "127.0.0.1",
+) -> Sshd:
+    """Starts a server; ``options`` are sshd_config lines, which win over the ones here. ``listen`` on 0.0.0.0 makes one server
+    many hosts: 127.0.1.1, 127.0.1.2 and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation insists on it
@@ -128,7 +131,7 @@ def start_sshd(folder: Path, *options: str, host_key: Path | None = None, port: 
         shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
     port = port or free_port()
     config = "\n".join((
-        *options, f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {host_key}", f"PidFile {folder}/sshd.pid",
+        *options, f"Port {port}", f"ListenAddress {listen}", f"HostKey {host_key}", f"PidFile {folder}/sshd.pid",
         f"AuthorizedKeysFile {folder}/authorized_keys", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
         "KbdInteractiveAuthentication no", "PermitRootLogin yes", "Subsystem sftp internal-sftp", "LogLevel VERBOSE",
         "MaxStartups 300:30:400",
@@ -152,9 +155,11 @@ def start_sshd(folder: Path, *options: str, host_key: Path | None = None, port: 
 
 
 @contextlib.contextmanager
-def sshd(folder: Path, *options: str, host_key: Path | None = None, port: int = 0) -> Iterator[Sshd]:
+def sshd(
+    folder: Path, *options: str, host_key: Path | None = None, port: int = 0, listen: str = "127.0.0.1",
+) -> Iterator[Sshd]:
     """A server for the length of a ``with`` block."""
-    server = start_sshd(folder, *options, host_key=host_key, port=port)
+    server = start_sshd(folder, *options, host_key=host_key, port=port, listen=listen)
     try:
         yield server
     finally:

@@ -97,6 +97,18 @@ def test_the_mode_is_set_kept_or_usual(open_session: Open, tmp_path: Path) -> No
     assert (tmp_path / "new").stat().st_mode & 0o7777 == 0o644
 
 
+def test_the_owner_is_kept(shell_server: Sshd, pool: SshPool, tmp_path: Path) -> None:
+    """Also when it is root who writes; anybody else can only keep his own."""
+    target = tmp_path / "theirs"
+    target.write_bytes(b"1")
+    owner = (12345, 54321) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    os.chown(target, *owner)
+
+    pool.session(shell_server.settings(), False, lambda: 20.0).write(str(target), b"2")
+
+    assert (target.stat().st_uid, target.stat().st_gid, target.read_bytes()) == (*owner, b"2")
+
+
 def test_a_file_is_replaced_in_one_step(open_session: Open, tmp_path: Path) -> None:
     """Who has the old file open goes on reading the old one whole: a phone that fetches just now gets either, never a mix."""
     target = tmp_path / "phone.cfg"

@@ -1,9 +1,7 @@
 """Files on a TFTP server: reads and write requests, worded for the operator.
 
 TFTP has no login, no folders to list, no delete and no commit. So a created file cannot be undone, the time of a change
-cannot be told, and a write that was acknowledged is believed only once it was read back, which is the engine's doing. A
-request that had to be sent twice may be answered twice, and the second answer may empty the file the first one wrote: that
-too only reading back can find.
+cannot be told, and a write that was acknowledged is believed only once it was read back, which is the engine's doing.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from engine.model.errors import Permanent, Temporary, WriteRefused
 from engine.transports import tftp_packet as tftp
 from engine.transports.tftp_loop import Patience, Silence, TransferLoop
 from engine.transports.tftp_transfer import (
+    AnsweredTwice,
     Broken,
     CutShort,
     OptionsRefused,
@@ -167,6 +166,9 @@ class TftpSession:
             self._pool.loop.run(transfer, server.endpoint, self._patience, left_s)
         except Silence as silence:
             raise Temporary(_describe(what, transfer, silence)) from None
+        except AnsweredTwice:
+            why = "it was slow and answered the repeated request too, which may have emptied the file; it has to be written again"
+            raise Temporary(f"cannot {what} for certain: {why}") from None
         except CutShort as short:
             raise Temporary(f"cannot {what}: {short}") from None
         except Broken as broken:

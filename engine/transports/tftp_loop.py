@@ -5,6 +5,10 @@ switches and stacks; here one thread watches all sockets, and whoever asked for 
 
 What to say is ``tftp_transfer``'s business. This module owns sockets, clocks and who is speaking: every transfer has a
 port of its own, the server's answering port is fixed by its first answer, and anybody else is told so (error 5).
+
+A write request is repeated with care. When the server was only slow it answers both, and most servers empty the file at
+each: whatever the first answer wrote is gone. So it is given three times the patience, and once repeated, a second answer is
+waited for before the write counts as done.
 """
 
 from __future__ import annotations
@@ -23,8 +27,11 @@ from dataclasses import dataclass, field
 
 from engine.model.errors import Permanent, Temporary
 from engine.transports import tftp_packet as tftp
-from engine.transports.tftp_transfer import Broken, OptionsRefused, Transfer
+from engine.transports.tftp_transfer import AnsweredTwice, Broken, OptionsRefused, Transfer
 from engine.transports.udp import Address, Endpoint, open_socket, refusal, send
+
+_WRITE_REQUEST = 3
+"""Times the patience for the answer to a write request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,11 @@ class _Exchange:
     future: Future[None] = field(default_factory=Future)
     ended: bool = False
     peer: Address | None = None
+    asked_at: float = 0.0
+    """When the request was first sent."""
+    answered_at: float = 0.0
+    asked_again: bool = False
+    """The request was repeated, and a second answer would do harm."""
     moved_at: float = 0.0
     due_at: float = 0.0
     wait_s: float = 0.0
@@ -179,13 +191,17 @@ class TransferLoop:
 
     def _open(self, exchange: _Exchange) -> None:
         self._selector.register(exchange.sock, selectors.EVENT_READ, exchange)
-        self._say(exchange, time.monotonic())
+        exchange.asked_at = time.monotonic()
+        self._say(exchange, exchange.asked_at, 1 if exchange.transfer.repeatable else _WRITE_REQUEST)
+        self._watch(exchange)
+
+    def _watch(self, exchange: _Exchange) -> None:
         heapq.heappush(self._timers, (exchange.due_at, next(self._serial), exchange))
 
-    def _say(self, exchange: _Exchange, now: float) -> None:
+    def _say(self, exchange: _Exchange, now: float, patience: int = 1) -> None:
         """Sends what moves the transfer on, with the full patience before it."""
         exchange.moved_at = now
-        exchange.wait_s = exchange.patience.first_s
+        exchange.wait_s = exchange.patience.first_s * patience
         exchange.sent = 0
         self._send(exchange, now)
 
@@ -221,7 +237,7 @@ class TransferLoop:
 
     def _is_peer(self, exchange: _Exchange, source: Address) -> bool:
         if exchange.peer is None and source[0] == exchange.server.address[0]:
-            exchange.peer = source
+            exchange.peer, exchange.answered_at = source, time.monotonic()
             return True
         if exchange.peer is not None and source[:2] == exchange.peer[:2]:
             return True
@@ -229,13 +245,19 @@ class TransferLoop:
             exchange.strangers.add(source[0])
         # Also what a server gets that answered a repeated request twice: one of its two transfers must end.
         send(exchange.sock, tftp.error(tftp.UNKNOWN_TID, "Unknown transfer ID"), source)
+        if exchange.asked_again and source[0] == exchange.server.address[0]:
+            raise AnsweredTwice
         return False
 
     def _take(self, exchange: _Exchange, packet: bytes) -> None:
         transfer = exchange.transfer
+        if transfer.finished:
+            return  # only a second answer is still waited for
         before = transfer.packet
         answer = transfer.receive(packet)
-        if transfer.finished:
+        if transfer.finished and exchange.asked_again:
+            self._linger(exchange)
+        elif transfer.finished:
             self._end(exchange, None, last=answer)
         elif answer is None:
             return
@@ -243,6 +265,12 @@ class TransferLoop:
             send(exchange.sock, answer, exchange.target)  # a repetition: nothing moved, so the clock runs on
         else:
             self._say(exchange, time.monotonic())
+
+    def _linger(self, exchange: _Exchange) -> None:
+        """Waits for the second answer as long as the first one took."""
+        took_s = exchange.answered_at - exchange.asked_at
+        exchange.due_at = min(time.monotonic() + max(took_s, exchange.patience.first_s), exchange.ends_at)
+        self._watch(exchange)
 
     # ------------------------------------------------------------ waiting
 
@@ -259,12 +287,17 @@ class TransferLoop:
             if not exchange.ended and exchange.due_at <= now:
                 self._guarded(self._repeat, exchange)
             if not exchange.ended:
-                heapq.heappush(self._timers, (exchange.due_at, next(self._serial), exchange))
+                self._watch(exchange)
 
     def _repeat(self, exchange: _Exchange) -> None:
         now = time.monotonic()
+        if exchange.transfer.finished:
+            self._end(exchange, None)
+            return
         if now >= exchange.ends_at or exchange.sent > exchange.patience.retries:
             raise _silence(exchange, None)
+        if exchange.peer is None:
+            exchange.asked_again = not exchange.transfer.repeatable
         exchange.wait_s = min(exchange.wait_s * 2, exchange.patience.longest_s)
         self._send(exchange, now)
 
@@ -297,6 +330,6 @@ def _farewell(error: Exception) -> bytes | None:
         return tftp.error(tftp.BAD_OPTIONS, "Option negotiation failed")
     if isinstance(error, Broken):
         return tftp.error(tftp.ILLEGAL, "Illegal TFTP operation")
-    if isinstance(error, Silence | Temporary):
+    if isinstance(error, Silence | AnsweredTwice | Temporary):
         return tftp.error(tftp.NOT_DEFINED, "Gave up")
     return None

@@ -38,6 +38,10 @@ class Broken(Exception):
     """The server breaks the protocol; the message says how."""
 
 
+class AnsweredTwice(Exception):
+    """A write request that had to be repeated was answered a second time: the server has opened, and emptied, the file again."""
+
+
 class CutShort(Broken):
     """The content is not as long as announced: the file was being replaced, or the server lost the rest."""
 
@@ -51,6 +55,8 @@ class Transfer:
 
     opcode = 0
     verb = ""
+    repeatable = True
+    """A request that is answered twice does no harm."""
 
     def __init__(self, path: str, options: Mapping[str, int]) -> None:
         self.options = options
@@ -186,6 +192,7 @@ class Writing(Transfer):
 
     opcode = tftp.WRQ
     verb = "write"
+    repeatable = False
 
     def __init__(self, path: str, content: bytes, options: Mapping[str, int]) -> None:
         super().__init__(path, {**options, "tsize": len(content)} if options else {})

@@ -42,7 +42,7 @@ def measure_ours(port: int, files: int, in_flight: int, round_: int) -> Throughp
     """Our client, ``in_flight`` transfers at a time."""
     content = os.urandom(SIZE)
     pool = TftpPool()
-    settings = {"host": "127.0.0.1", "port": port}
+    settings = {"host": "127.0.0.1", "port": port, "timeout_s": 5}  # as patient as tftpy is
 
     def put(n: int) -> None:
         pool.session(settings, False, lambda: 60.0).write(f"ours-{round_}-{n}.cfg", content)

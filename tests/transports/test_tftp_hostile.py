@@ -69,6 +69,16 @@ def test_the_request_is_sent_again_until_it_is_answered(pool: TftpPool) -> None:
         assert len({packet for packet in peer.received if is_request(packet)}) == 1
 
 
+def test_a_write_request_that_was_lost_is_done_once_nobody_answers_it_again(pool: TftpPool) -> None:
+    def answer(peer: ScriptedPeer, packet: bytes, source: Address) -> None:
+        if len(peer.received) > 1:
+            peer.send(tftp.ack(0 if is_request(packet) else 1), source)
+
+    with ScriptedPeer(answer) as peer:
+        session(pool, peer).write("x", b"1")
+        assert [packet[:2] for packet in peer.received] == [b"\0\2", b"\0\2", b"\0\3"]
+
+
 def test_a_lost_data_packet_is_sent_again_by_the_clock_alone(pool: TftpPool) -> None:
     """Repeated ACKs do not bring it: each block goes out once, but for the lost one."""
 

@@ -163,6 +163,21 @@ def test_a_slow_server_is_waited_for(files: TftpSession, lab: LabTftpd) -> None:
     assert files.read("x.cfg") == b"slow" * 1000
 
 
+def test_a_write_request_answered_twice_is_not_taken_for_done(files: TftpSession, lab: LabTftpd) -> None:
+    """Most servers empty the file at each request: the second answer, late as it is, undoes what the first one wrote."""
+    lab.misbehave("slow", value=1.0)
+    with pytest.raises(Temporary, match="answered the repeated request too"):
+        files.write("x.cfg", b"new")
+    assert [entry["what"] for entry in lab.await_log(2)] == ["WRQ", "WRQ"]
+
+
+def test_a_slow_write_is_waited_for_longer_than_a_read(pool: TftpPool, lab: LabTftpd) -> None:
+    """So that it is not repeated lightly."""
+    lab.misbehave("slow", value=1.2)
+    pool.session(lab.settings(timeout_s=1), False, forever).write("x.cfg", b"new")
+    assert lab.writes() == 1
+
+
 def test_the_deadline_ends_the_wait(pool: TftpPool, lab: LabTftpd) -> None:
     lab.misbehave("slow", value=5)
     files = pool.session(lab.settings(timeout_s=1, retries=10), True, lambda: 0.3)

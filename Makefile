@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit venv servers bench bench-peers schemas clean
+.PHONY: demo test lint unit venv servers bench bench-peers generated clean
 
 demo: venv
 	$(BIN)/switchover demo
@@ -12,11 +12,11 @@ test: venv servers lint unit
 
 venv: $(VENV)/.ready
 
-$(VENV)/.ready: setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "switchover needs Python 3.11 or newer; set PYTHON=...")'
+$(VENV)/.ready: setup.cfg pyproject.toml .ci/check-python
+	@./.ci/check-python $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' --config-settings editable_mode=compat
-	touch $@
+	@touch $@
 
 servers:
 	@./.ci/servers
@@ -26,11 +26,14 @@ lint: venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# -rs: a test that was skipped says why.
 unit: venv
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs
 
-schemas: venv
+# What is made from the code: schemas of actions, and the reference pages in docs/. House tests fail when they are stale.
+generated: venv
 	$(BIN)/switchover schema --write
+	$(BIN)/python -m tests.house.reference
 
 clean:
 	rm -rf $(VENV) .bench-venv build dist *.egg-info

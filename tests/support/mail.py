@@ -140,7 +140,7 @@ class MailScene:
         plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.settings.items()}
         source = Connections(
             {"mail": Connection("mail", "smtp", plain)}, Templates(self.templates), secrets, self.clock,
-            Stores(MemoryKeep(), self.outbox), self.scope,
+            Stores(MemoryKeep(), self.outbox, self.outbox.reading()), self.scope,
         )
         until = time.monotonic() + seconds
         return source.bind(Binding(address, self.context, secrets.redact, read_only, until))

@@ -105,6 +105,18 @@ def test_large_input_and_output_at_once_do_not_block_each_other(server: Sshd, po
     assert (result.stdout, result.stderr) == (data, data)
 
 
+def test_new_keys_agreed_on_halfway_disturb_nobody(tmp_path: Path, pool: SshPool) -> None:
+    """sshd asks for them after so many bytes, in the middle of many commands."""
+    require_sshd()
+    data = os.urandom(200_000)
+    with sshd(tmp_path / "sshd", "RekeyLimit 200K") as server, ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda _: _session(pool, server.settings()).run("cat", data).stdout, range(16)))
+
+        assert all(result == data for result in results)
+        assert server.connections() == 1
+        pool.close()
+
+
 def test_status_and_both_outputs_come_back(server: Sshd, pool: SshPool) -> None:
     """What the command printed and how it ended, unmixed."""
     result = _session(pool, server.settings()).probe("echo out; echo err >&2; exit 3")

@@ -403,6 +403,9 @@ class Binding:
     read_only: bool
     deadline: float
     """On the monotonic clock: no exchange goes on past it."""
+    rendered: dict[str, tuple[object, str]] = field(default_factory=dict)
+    """Template -> with what else it was rendered for this item, and the text. Shared by all sessions of one attempt: what is
+    proved to be there is then what was meant to be, and rendering is most of what a local step costs."""
 
 
 class SessionSource(Protocol):

@@ -176,7 +176,7 @@ def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Rea
 
 def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
     # A new file's every line is in the plan; what it replaced is what a report needs.
-    replaced = [text for text in change.texts if text.before is not None]
+    replaced = [text for text in change.texts if not text.is_new]
     diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
     fields = tuple((field.name, field.before, field.after) for field in change.fields)
     return ev.ItemChanged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -48,13 +48,53 @@ class FieldChange:
     after: object
 
 
-@dataclass(frozen=True, slots=True)
-class TextChange:
-    """A file before and after, secrets masked; None = does not exist."""
+Sides = tuple[str | None, str | None]
+"""A file's text before and after; None = does not exist."""
 
-    name: str
-    before: str | None
-    after: str | None
+
+class TextChange:
+    """A file before and after, secrets masked; None = does not exist.
+
+    Masking a file costs more than reading it, and of ten thousand files hardly any are looked at. So an action may leave
+    the masking to whoever asks for ``before`` or ``after`` first: see ``later``.
+    """
+
+    __slots__ = ("_mask", "_sides", "is_new", "name")
+
+    def __init__(self, name: str, before: str | None, after: str | None) -> None:
+        self.name, self.is_new = name, before is None
+        self._sides: Sides | None = (before, after)
+        self._mask: Callable[[], Sides] | None = None
+
+    @classmethod
+    def later(cls, name: str, mask: Callable[[], Sides], *, is_new: bool) -> TextChange:
+        """One whose masked sides are worked out by ``mask`` when they are first asked for. ``is_new``: nothing stood there."""
+        change = cls(name, None, None)
+        change.is_new, change._sides, change._mask = is_new, None, mask
+        return change
+
+    @property
+    def before(self) -> str | None:
+        return self._shown()[0]
+
+    @property
+    def after(self) -> str | None:
+        return self._shown()[1]
+
+    def _shown(self) -> Sides:
+        if self._sides is None:
+            assert self._mask is not None  # noqa: S101  # one of the two is always there
+            self._sides, self._mask = self._mask(), None
+        return self._sides
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TextChange) and (self.name, self._shown()) == (other.name, other._shown())
+
+    def __hash__(self) -> int:
+        return hash((self.name, self._shown()))
+
+    def __repr__(self) -> str:
+        return f"TextChange(name={self.name!r}, before={self.before!r}, after={self.after!r})"
 
 
 @dataclass(frozen=True, slots=True)

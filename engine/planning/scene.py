@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +65,8 @@ class Ready:
     args: Any
     context: Mapping[str, Any]
     redact: Callable[[str], str]
+    rendered: dict[str, tuple[object, str]] = field(default_factory=dict)
+    """Files rendered so far, for ``Binding``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Scene:
     def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
         """Sessions for one exchange with the step's time-out ahead of it."""
         deadline = self.clock.monotonic() + ready.compiled.step.timeout_s
-        return self._source.bind(Binding(ready.address, ready.context, ready.redact, read_only, deadline))
+        return self._source.bind(Binding(ready.address, ready.context, ready.redact, read_only, deadline, ready.rendered))
 
     def label(self, item: Item | None) -> str:
         """What people call an item: its extension or number and its name, when it has them."""

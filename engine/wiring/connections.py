@@ -134,6 +134,9 @@ def _seconds_left(clock: Clock, deadline: float) -> Callable[[], float]:
     return lambda: deadline - clock.monotonic()
 
 
+_NOTHING = object()
+
+
 class _Bound:
     """Sessions for one attempt at one item."""
 
@@ -174,8 +177,12 @@ class _Bound:
         return default if isinstance(value, Secret) else value
 
     def render(self, template: str, extra: Mapping[str, object] | None = None) -> str:
-        context = self._binding.context
-        return self._source.templates.render_file(template, {**context, **extra} if extra else context)
+        rendered, context = self._binding.rendered, self._binding.context
+        with_what, text = rendered.get(template, (_NOTHING, ""))
+        if with_what is _NOTHING or with_what != extra:
+            text = self._source.templates.render_file(template, {**context, **extra} if extra else context)
+            rendered[template] = (extra, text)
+        return text
 
     def has_template(self, template: str) -> bool:
         return self._source.templates.has(template)

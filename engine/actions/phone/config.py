@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, cast
 
 from engine.actions.phone.local_time import clock_of
@@ -32,13 +33,16 @@ class PhoneConfigArgs:
 
 @dataclass(slots=True, eq=False)
 class FileSeen:
-    """One file: what stands there and what should. ``shown_*`` are masked, and only filled in when the two differ."""
+    """One file: what stands there and what should. ``mask`` gives both sides fit to be shown."""
 
     path: str
     before: bytes | None
     after: bytes
-    shown_before: str | None = None
-    shown_after: str = ""
+    mask: Callable[[], tuple[str | None, str | None]] = field(repr=False)
+
+    def change(self) -> TextChange:
+        """What is shown of it, masked when somebody looks."""
+        return TextChange.later(self.path, self.mask, is_new=self.before is None)
 
 
 @dataclass(slots=True, eq=False)
@@ -71,10 +75,7 @@ class PhoneConfig:
             text = at.render(template, extra)
             after = (text if text.endswith("\n") else text + "\n").encode()
             before = files.read(path)
-            entry = FileSeen(path, before, after)
-            if before != after:
-                entry.shown_before, entry.shown_after = mask_pair(model.family, before, after, at.redact)
-            seen.append(entry)
+            seen.append(FileSeen(path, before, after, partial(mask_pair, model.family, before, after, at.redact)))
         return ConfigSeen(tuple(seen), files.can_remove)
 
     def diff(self, args: PhoneConfigArgs, seen: ConfigSeen) -> Change | None:
@@ -87,12 +88,13 @@ class PhoneConfig:
         token = hashlib.sha256()
         for file in differing:
             token.update(b"\0".join((file.path.encode(), _digest(file.before), _digest(file.after))))
+        texts = tuple(file.change() for file in differing)
         return Change(
             summary=f"{verb} {', '.join(file.path for file in differing)}",
-            texts=tuple(TextChange(file.path, file.shown_before, file.shown_after) for file in differing),
+            texts=texts,
             reversible=seen.can_remove or not created,
             token=token.hexdigest()[:32],
-            notes=tuple(_notes(differing)),
+            notes=tuple(_notes(texts)),
             payload=tuple(differing),
         )
 
@@ -146,6 +148,7 @@ def _digest(data: bytes | None) -> bytes:
     return b"absent" if data is None else hashlib.sha256(data).digest()
 
 
-def _notes(differing: list[FileSeen]) -> list[str]:
-    return [f"{file.path} differs only in a value that is not shown"
-            for file in differing if file.before is not None and file.shown_before == file.shown_after]
+def _notes(texts: Iterable[TextChange]) -> Iterator[str]:
+    for text in texts:
+        if not text.is_new and text.before == text.after:
+            yield f"{text.name} differs only in a value that is not shown"

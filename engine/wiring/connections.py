@@ -99,7 +99,8 @@ class Connections:
         found = self._settings.get(name)
         if found is None:
             with self._lock:
-                found = self._settings[name] = self._secrets.settings(self.connection(name).settings)
+                connection = self.connection(name)
+                found = self._settings[name] = {**self._secrets.settings(connection.settings), "type": connection.type}
         return found
 
     def session(self, name: str, kind: str, binding: Binding, host: str | None = None) -> Any:

@@ -52,7 +52,7 @@ def reset() -> int:
 
 
 @command.command("status")
-@click.option("--output", type=click.Choice(["human", "json"]), default="human", show_default=True)
+@click.option("--output", type=click.Choice(["human", "json"]), default="human", show_default=True, help="What stdout gets.")
 def status(output: str) -> int:
     """Which servers run, and how often each was read and written."""
     found = lab_status(find_project().lab)
@@ -90,6 +90,7 @@ def start_lab(project: Project, inventory_path: Path) -> LabStatus:
     inventory, warnings = load_inventory(existing(inventory_path, "inventory"), project.display(inventory_path))
     print_warnings(warnings)
     secrets = KnownSecrets(SecretResolver(inventory_path, os.environ))
+    project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return lab_up(project.lab, seed_from(inventory, secrets.resolve))
 
 

@@ -69,7 +69,7 @@ class Planner:
             return replace(blank, outlook=Outlook.LATER, why=str(later))
         except InvalidInput as invalid:
             self.diagnostics.extend(invalid.diagnostics)
-            return replace(blank, outlook=Outlook.ERROR, why=str(invalid))
+            return replace(blank, outlook=Outlook.ERROR, why="; ".join(d.detail for d in invalid.diagnostics))
         except ActionFailure as failure:
             return replace(blank, outlook=Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
 

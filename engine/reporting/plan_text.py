@@ -24,10 +24,13 @@ _COUNTED = (Outlook.NOTHING, Outlook.LATER, Outlook.CHECK, Outlook.SKIP)
 _WORDS: dict[Outlook, str] = {
     Outlook.NOTHING: "already as it should be", Outlook.LATER: "decided later", Outlook.CHECK: "to be checked",
     Outlook.SKIP: "skipped", Outlook.CHANGE: "would change", Outlook.UNPREDICTABLE: "will be done",
+    Outlook.ERROR: "more could not be read: --verbose shows each",
 }
 _BODIES = 2
 """New files of one step that are shown with their beginning; the next ones are known to look alike."""
 _BODY_LINES = 8
+_UNREAD = 3
+"""Unreadable items of one step that are shown, the rest counted: a server that is down fails all of them alike."""
 _DIFF_LINES = 24
 _INDENT = 7
 """Where what belongs to an item begins."""
@@ -68,6 +71,7 @@ class PlanPrinter:
         self._block = ""
         self._counted: Counter[tuple[str, Outlook, str]] = Counter()
         self._bodies: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
         self._final, self._blind, self._failed = _List(), _List(), _List()
         self._waits: Counter[str] = Counter()
         self._begin()
@@ -81,10 +85,19 @@ class PlanPrinter:
             self._say(self._paint("heading", item.block))
         self._totals.add(item)
         self._remember(item)
-        if item.outlook in _COUNTED and not self._verbose:
+        if self._is_counted(item):
             self._counted[(_own_name(item.step), item.outlook, _reason(item))] += 1
         else:
             self._item(item)
+
+    def _is_counted(self, item: PlannedItem) -> bool:
+        """Whether a count says enough: nothing happens to it, or it cannot be read as three others of its step could not."""
+        if self._verbose:
+            return False
+        if item.outlook is not Outlook.ERROR:
+            return item.outlook in _COUNTED
+        self._unread[item.step] += 1
+        return self._unread[item.step] > _UNREAD
 
     def finish(self) -> None:
         """Prints what is left of the last block, the totals, and what to think about."""
@@ -256,6 +269,8 @@ def _reason(item: PlannedItem) -> str:
         return f"after {_awaited(item.why)}"
     if item.outlook is Outlook.SKIP:
         return item.why.removeprefix("when: ") + " is false" if item.why else ""
+    if item.outlook is Outlook.ERROR:
+        return ""
     if item.outlook is Outlook.CHECK:
         # Forty phones to be checked are one line, whatever each is called.
         return item.summary if item.item is None else ""

@@ -21,6 +21,8 @@ from engine.journal.sqlite import SqliteJournal
 from engine.lab.overlay import lab_connections
 from engine.language.secrets import SecretResolver
 from engine.model import event as ev
+from engine.model.args import arguments_of
+from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import StalePlan, SwitchoverError, WindowShut
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
@@ -93,10 +95,31 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     started = state.started_at if state is not None else None
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:
+        _require_secrets(loaded, source)
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
         yield Stage(loaded, scene, source, scene.work(), known, outbox)
     finally:
         source.close()
+
+
+def _require_secrets(loaded: Loaded, source: Connections) -> None:
+    """Raises ``InvalidInput`` with every secret that connections need and nobody supplies, before anything is reached for."""
+    missing: list[Diagnostic] = []
+    for name in dict.fromkeys(_connections_used(loaded)):
+        try:
+            source.settings(name)
+        except InvalidInput as invalid:
+            missing += invalid.diagnostics
+    if missing:
+        raise InvalidInput(missing)
+
+
+def _connections_used(loaded: Loaded) -> Iterator[str]:
+    for step in loaded.runbook.steps():
+        for argument in arguments_of(loaded.catalog[step.action].Args).values():
+            name = step.args.get(argument.name) if argument.connection else None
+            if isinstance(name, str) and name in loaded.inventory.connections:
+                yield name
 
 
 def new_run_id(clock: Clock) -> str:

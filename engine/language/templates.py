@@ -54,20 +54,21 @@ class _Environment(ImmutableSandboxedEnvironment):
     _safe: ClassVar[set[tuple[type, str]]] = set()
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict or isinstance(obj, Mapping):
+        kind = type(obj)
+        if (kind, attribute) in self._safe:
+            value = getattr(obj, attribute, None)
+            if type(value) in _PLAIN:
+                return value
+        is_mapping = kind is dict or isinstance(obj, Mapping)
+        if is_mapping:
             try:
                 value = obj[attribute]
             except KeyError:
                 pass
             else:
                 return value.reveal() if type(value) is Secret else value
-        kind = type(obj)
-        if (kind, attribute) in self._safe:
-            value = getattr(obj, attribute, None)
-            if type(value) in _PLAIN:
-                return value
         value = super().getattr(obj, attribute)
-        if type(value) in _PLAIN and self.is_safe_attribute(obj, attribute, value):
+        if type(value) in _PLAIN and not is_mapping and self.is_safe_attribute(obj, attribute, value):
             self._safe.add((kind, attribute))
         return _revealed(value)
 

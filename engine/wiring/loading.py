@@ -25,7 +25,6 @@ from engine.model.runbook import Runbook
 from engine.ports import Action, Clock
 from engine.project import Project
 
-
 _YOUNG = 50_000
 """Objects made, less those freed, before the collector looks for cycles among them."""
 

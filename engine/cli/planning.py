@@ -12,8 +12,10 @@ import click
 
 from engine.cli.output import wants_color
 from engine.execution.decide import Expected
+from engine.language.nearest import did_you_mean, offered
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import Outlook, PlanHeader, PlannedItem, Totals
+from engine.planning.limit import idle
 from engine.planning.planner import Planner
 from engine.reporting.diagnostics import format_diagnostics
 from engine.reporting.plan_json import PlanJson, PlanJsonLines
@@ -58,6 +60,7 @@ def views_for(output: str, header: PlanHeader, *, verbose: bool = False) -> Plan
 
 def make_plan(stage: Stage, sinks: Sequence[PlanSink], *, detail: bool = True) -> MadePlan:
     """Plans everything, feeding ``sinks``; views among them are finished. Raises ``InvalidInput`` for template problems."""
+    refuse_idle_limits(stage)
     planner = Planner(stage.scene, detail)
     made = MadePlan()
     for item in planner.plan(stage.work):
@@ -73,6 +76,16 @@ def make_plan(stage: Stage, sinks: Sequence[PlanSink], *, detail: bool = True) -
         if finish is not None:
             finish()
     return made
+
+
+def refuse_idle_limits(stage: Stage) -> None:
+    """Raises ``UsageError`` for a ``--limit`` that fits nothing: a mistyped address must not look like nothing to do."""
+    limits = stage.loaded.named.limit
+    found = idle(limits, ((step.step.address, lane.key) for work in stage.work for lane in work.lanes for step in lane.steps))
+    if found:
+        steps = [step.address for step in stage.loaded.runbook.steps()]
+        near = did_you_mean(found[0].partition("[")[0], steps)
+        raise click.UsageError(f"--limit {found[0]} fits nothing in this runbook and inventory. {near or offered(steps)}")
 
 
 def print_warnings(warnings: Iterable[Diagnostic]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 
@@ -26,3 +27,9 @@ def _step_fits(pattern: str, step: str) -> bool:
 def admits(patterns: tuple[str, ...], step: str, item_key: str | None) -> bool:
     """Whether any pattern admits the address; no patterns admit all."""
     return not patterns or any(matches(pattern, step, item_key) for pattern in patterns)
+
+
+def idle(patterns: Iterable[str], addresses: Iterable[tuple[str, str | None]]) -> list[str]:
+    """The patterns that fit none of ``addresses`` (step and item): most likely mistyped."""
+    known = list(addresses)
+    return [pattern for pattern in patterns if not any(matches(pattern, step, key) for step, key in known)]

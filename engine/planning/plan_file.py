@@ -110,10 +110,7 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
         raise SwitchoverError(f"Cannot read the plan {path}", f"{error.strerror}.") from error
     seal = _parsed(path, held or b"")
     if seal.get("digest") != digest.hexdigest():
-        raise StalePlan(
-            f"The plan {path} is not as it was written",
-            "It was edited by hand or cut short, so nobody has seen what it would do. Make a new one with: switchover plan",
-        )
+        raise _altered(path)
 
 
 def _parsed(path: Path, line: bytes) -> Mapping[str, Any]:
@@ -122,10 +119,22 @@ def _parsed(path: Path, line: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise SwitchoverError(
-            f"{path} is not a plan", "It was cut short, or it is some other file. Make a plan with: switchover plan --out FILE"
-        )
+        if _begins_as_plan(path):
+            raise _altered(path)
+        raise SwitchoverError(f"{path} is not a plan", "It is some other file. Make a plan with: switchover plan --out FILE")
     return value
+
+
+def _begins_as_plan(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).startswith(b'{"format":"' + FORMAT.encode())
+
+
+def _altered(path: Path) -> StalePlan:
+    return StalePlan(
+        f"The plan {path} is not as it was written",
+        "It was edited by hand or cut short, so nobody has seen what it would do. Make a new one with: switchover plan",
+    )
 
 
 def _header(path: Path, value: Mapping[str, Any]) -> PlanHeader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.planning.limit import admits, matches
+from engine.planning.limit import admits, idle, matches
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,8 @@ def test_a_pattern_fits_what_it_reads_like(pattern: str, step: str, item: str | 
 def test_no_pattern_admits_everything() -> None:
     """Without --limit the whole runbook is planned."""
     assert admits((), "phones/config", None)
+
+
+def test_a_pattern_that_fits_nothing_is_found_out() -> None:
+    addresses = [("phones/config", "805ec0a10001"), ("announce/mail", None)]
+    assert idle(["phones", "phones/confg", "[805e*]", "[0004*]", "announce/mail"], addresses) == ["phones/confg", "[0004*]"]

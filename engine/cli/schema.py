@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,36 +13,70 @@ from engine.cli.output import data, say
 from engine.model.args import schema_of
 from engine.project import shipped
 
+_STEPS = ("step", "lane_step")
+
 
 @click.command("schema")
 @click.argument("name", required=False)
-@click.option("--write", is_flag=True, help="Write the actions' schemas into the schemas/actions folder.")
+@click.option("--write", is_flag=True, help="Write the generated schemas: one per action, and editor.json.")
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write, instead of the engine's own."
 )
 def command(name: str | None, write: bool, folder: Path | None) -> int:
-    """Print the schema NAME: runbook, inventory, or an action such as phone.config. Without NAME, list them."""
-    schemas = action_schemas()
+    """Print the schema NAME: runbook, inventory, editor, or an action such as phone.config. Without NAME, list them."""
+    generated = generated_schemas()
     if write:
-        target = (folder or shipped("schemas")) / "actions"
-        target.mkdir(parents=True, exist_ok=True)
-        for action, text in schemas.items():
-            (target / f"{action}.json").write_text(text, encoding="utf-8")
-        say(f"Wrote {len(schemas)} schemas to {target}.")
-    elif name is None:
-        data("\n".join(["runbook", "inventory", *schemas]))
+        target = folder or shipped("schemas")
+        (target / "actions").mkdir(parents=True, exist_ok=True)
+        for file, text in generated.items():
+            (target / file).write_text(text, encoding="utf-8")
+        say(f"Wrote {len(generated)} schemas to {target}.")
+        return 0
+    names = {file.removeprefix("actions/").removesuffix(".json"): text for file, text in generated.items()}
+    if name is None:
+        data("\n".join(["runbook", "inventory", *names]))
     elif name in ("runbook", "inventory"):
         data((shipped("schemas") / f"{name}.json").read_text(encoding="utf-8").rstrip())
-    elif name in schemas:
-        data(schemas[name].rstrip())
+    elif name in names:
+        data(names[name].rstrip())
     else:
-        raise click.UsageError(f"There is no schema '{name}'. There are: runbook, inventory, {', '.join(schemas)}.")
+        raise click.UsageError(f"There is no schema '{name}'. There are: runbook, inventory, {', '.join(names)}.")
     return 0
 
 
 def action_schemas() -> dict[str, str]:
     """The text of every action's schema, generated from its arguments."""
-    return {
-        name: json.dumps(schema_of(name, action.doc, action.Args), indent=2, ensure_ascii=False) + "\n"
-        for name, action in sorted(catalog().items())
-    }
+    return {name: _text(schema_of(name, action.doc, action.Args)) for name, action in sorted(catalog().items())}
+
+
+def generated_schemas() -> dict[str, str]:
+    """File name below schemas/ -> text, of every schema that is generated."""
+    return {"editor.json": editor_schema(), **{f"actions/{name}.json": text for name, text in action_schemas().items()}}
+
+
+def editor_schema() -> str:
+    """The runbook's schema with every action's arguments in it, for completion in an editor.
+
+    The engine itself checks arguments by their declaration, in words of its own, and so does without this one.
+    """
+    schema: dict[str, Any] = json.loads((shipped("schemas") / "runbook.json").read_text(encoding="utf-8"))
+    actions = sorted(catalog().items())
+    schema["title"] = "A runbook, with the arguments of every action"
+    # Names of actions from other packages are fine too: an editor offers the known ones and accepts any.
+    known = [{"const": name, "description": action.doc} for name, action in actions]
+    schema["$defs"]["action"] = {**schema["$defs"]["action"], "anyOf": [*known, {"type": "string"}]}
+    arguments = [
+        {
+            "if": {"properties": {"action": {"const": name}}, "required": ["action"]},
+            "then": {"properties": {"with": {"$ref": f"actions/{name}.json"}}},
+        }
+        for name, _ in actions
+    ]
+    for step in _STEPS:
+        definition = schema["$defs"][step]
+        definition["allOf"] = [*definition.get("allOf", []), *arguments]
+    return _text(schema)
+
+
+def _text(schema: object) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

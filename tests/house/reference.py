@@ -1,0 +1,260 @@
+"""Makes the reference pages of ``docs/`` from the code: actions, commands, events. ``make generated`` runs it.
+
+What the code says of itself (an argument's text, an option's help, an event's docstring) is the reference; a page written by
+hand beside it would be wrong within a month.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.actions.catalog import BUILT_IN
+from engine.actions.phone.vendors import FAMILIES
+from engine.cli.main import COMMANDS, cli
+from engine.model import event
+from engine.model.args import Argument, arguments_of
+from engine.model.plan import Effect
+from engine.ports import Action
+
+ROOT = Path(__file__).resolve().parents[2]
+_MADE = "<!-- Made from the code by `make generated`. Do not edit: change the text where it stands in the code. -->\n\n"
+_EFFECTS = {
+    Effect.READS: "only reads: it proves that something is so",
+    Effect.CHANGES: "changes",
+    Effect.DESTROYS: "removes something for good",
+}
+
+
+# ---------------------------------------------------------------- actions
+
+
+def actions_page() -> str:
+    """Every action with its arguments, by name."""
+    names = sorted(BUILT_IN)
+    parts = [
+        _MADE + "# Actions\n",
+        "What a step can do. Each is named `system.noun` and takes its arguments under `with:`. Any value may be a template; an\n"
+        "argument that does not exist is an error. An action looks first, says what it would change, and after writing looks\n"
+        "again: it counts as changed only when that second look finds nothing left to do, within its settle time.\n\n"
+        "The same as JSON Schema, for editors: `schemas/actions/NAME.json`, or `switchover schema NAME`. How to write one of\n"
+        "your own: [CONTRIBUTING](../CONTRIBUTING.md).\n",
+        "| action | what you get |\n|---|---|\n" + "".join(
+            f"| [{name}](#{name.replace('.', '')}) | {BUILT_IN[name].doc} |\n" for name in names
+        ),
+        *(_action(BUILT_IN[name]) for name in names),
+        _phone_facts(),
+    ]
+    return "\n".join(parts)
+
+
+def _action(action: Action[Any, Any]) -> str:
+    settle = f"{action.settle_s:g} s" if action.settle_s else "none: what is read back at once has to be right"
+    undo = "it can take its change back" if hasattr(action, "undo") else "its change cannot be taken back"
+    facts = [f"- Effect: {_EFFECTS[action.effect]}."]
+    if action.effect is not Effect.READS:
+        facts.append(f"- Undo: {undo}; the plan says where it cannot.")
+    facts.append(f"- Settle time unless the step gives another: {settle}.")
+    arguments = arguments_of(action.Args)
+    table = "| argument | takes | default | meaning |\n|---|---|---|---|\n" + "".join(
+        _row(argument, _examples(action.Args, argument.name)) for argument in arguments.values()
+    )
+    about = _prose(inspect.getdoc(type(action)) or "")
+    return f"## {action.name}\n\n{action.doc}\n\n{about}\n\n" + "\n".join(facts) + f"\n\n{table}"
+
+
+def _row(argument: Argument, examples: tuple[object, ...]) -> str:
+    meaning = _prose(argument.doc)
+    if argument.connection:
+        meaning += f" A connection of type {_listed([f'`{name}`' for name in argument.connection])}."
+    if examples:
+        meaning += " Such as " + ", ".join(f"`{_cell(example)}`" for example in examples) + "."
+    default = "required" if argument.required else _default(argument.default)
+    return f"| `{argument.name}` | {_takes(argument.accepts)} | {default} | {meaning} |\n"
+
+
+def _examples(cls: type, name: str) -> tuple[object, ...]:
+    found: tuple[object, ...] = next(f for f in dataclasses.fields(cls) if f.name == name).metadata.get("examples", ())
+    return found
+
+
+def _cell(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|")
+
+
+def _default(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "none"
+    return f"`{json.dumps(value)}`"
+
+
+def _takes(accepts: Mapping[str, Any]) -> str:
+    if "enum" in accepts:
+        return _listed([f"`{choice}`" for choice in accepts["enum"]])
+    if "anyOf" in accepts:
+        kinds = dict.fromkeys(_takes(option) for option in accepts["anyOf"] if option.get("type") != "null")
+        return " or ".join(kinds)
+    kind = accepts.get("type")
+    if kind == "array":
+        return f"list of {_takes(accepts['items'])}"
+    if kind == "object":
+        return f"mapping to {_takes(accepts['additionalProperties'])}"
+    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+    return names.get(str(kind), "anything")
+
+
+def _phone_facts() -> str:
+    parts = [
+        "## Phones, by vendor\n",
+        "What `phone.config` and `phone.resync` know of each family. `<mac>` is twelve lower-case hex digits, `<MAC>` is\n"
+        "upper-case: TFTP servers on Linux tell the two apart. Where a family's own files win, a setting made on the phone\n"
+        "survives every resync. Sources stand in `engine/actions/phone/vendors.py`.\n",
+    ]
+    for family in FAMILIES:
+        files = ", ".join(f"`{_file_name(file.name)}`" for file in family.files)
+        asks = ", ".join(f"`{_file_name(name)}`" for name in family.asks_for)
+        own = ", ".join(f"`{_file_name(name)}`" for name in family.overridden_by) or "none known"
+        templates = ", ".join(f"`{file.template}`" for file in family.files)
+        parts.append(
+            f"### {family.title} (`{family.vendor}`)\n\n{family.note}\n\n"
+            f"- Written, in this order: {files}. Templates: {templates}.\n- The phone asks for: {asks}.\n"
+            f"- Its own files that win over ours: {own}.\n- Resync: NOTIFY `{family.event}`; reboot: `{family.reboot_event}`; "
+            f"from Asterisk: `pjsip send notify {family.asterisk_notify}`.\n"
+            f"- Models met in the field: {', '.join(family.models)}.\n"
+        )
+    return "\n".join(parts)
+
+
+def _file_name(pattern: str) -> str:
+    return pattern.format(mac="<mac>", MAC="<MAC>", model="<model>")
+
+
+# ---------------------------------------------------------------- commands
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    parts = [
+        _MADE + "# Commands\n",
+        "Data goes to stdout, chatter to stderr; colour and live progress on a terminal only (`NO_COLOR` is respected).\n"
+        "`-h` after any command shows this. Exit codes: [operations](operations.md#exit-codes).\n",
+    ]
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        if command is None:
+            raise LookupError(f"{name} is listed, but is no command")
+        parts += _command(f"switchover {name}", command)
+    return "\n".join(parts)
+
+
+def _command(path: str, command: click.Command, level: str = "##") -> Iterator[str]:
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    arguments = [_argument(param) for param in command.params if isinstance(param, click.Argument)]
+    inner = command.commands if isinstance(command, click.Group) else {}
+    usage = " ".join([path, *(["[OPTIONS]"] if options else []), *arguments, *(["COMMAND"] if inner else [])])
+    text = f"{level} {path}\n\n{command.help or ''}\n\n```text\n{usage}\n```\n"
+    if options:
+        text += "\n| option | meaning |\n|---|---|\n" + "".join(f"| {_option(o)} | {_prose(o.help or '')} |\n" for o in options)
+    yield text
+    for name, below in inner.items():
+        yield from _command(f"{path} {name}", below, level + "#")
+
+
+def _argument(argument: click.Argument) -> str:
+    shown = argument.metavar or (argument.name or "").upper()
+    return shown if argument.required else f"[{shown}]"
+
+
+def _option(option: click.Option) -> str:
+    value = "" if option.is_flag else f" {option.metavar or _kind(option.type)}"
+    return f"`{', '.join(option.opts)}{value}`".replace("|", "\\|") + (" (required)" if option.required else "")
+
+
+def _kind(kind: Any) -> str:
+    return "|".join(map(str, kind.choices)) if isinstance(kind, click.Choice) else str(kind.name).upper()
+
+
+# ---------------------------------------------------------------- events
+
+_EVENTS_HEAD = """\
+# Events
+
+The journal is the truth about every run: facts in the past tense, only ever added. A finished, a running and a crashed run are
+read the same way, by folding their events. They are kept in `.switchover/journal.db` (SQLite, table `events`), and
+`switchover report RUN --jsonl FILE` writes them out, one JSON object a line:
+
+```json
+{"format": "switchover.event/1", "run": "20261122-2014-k3f9", "seq": 7, "at": "2026-11-22T20:14:09.952343+00:00",
+ "kind": "item_changed", "address": "phones/config[805ec05705bd]", "data": {"summary": "1 file written"}, "hash": "6a8d..."}
+```
+
+`seq` counts from 1 within the run, without a gap. `data` has the fields below, never a secret. Readers must take unknown
+fields and kinds from newer versions in their stride; the number after `switchover.event/` rises when an old reader would
+misunderstand.
+
+**The order that keeps a run safe.** `item_intended` is on disk before the write it speaks of leaves the machine, and the
+outcome afterwards. So after a crash an intent without an outcome means *in doubt*: it is looked at, not guessed.
+
+**The chain.** Each event's `hash` is the SHA-256, in lower-case hex, of the hash before it (64 zeros before the first), a line
+feed, and this line: `{"run":..,"seq":..,"at":..,"version":..,"kind":..,"address":..,"data":{..}}`, compact JSON in exactly
+this order. The last hash of a run is kept apart, so a tail that was cut off shows too. Every reading checks the chain. It finds
+accidents and careless edits; against somebody who rewrites the whole file, keep an exported copy.
+
+**Names of contents.** `receipt` says what an action did and holds what undoing it needs; contents that were replaced are in
+`.switchover/keep/`, named by their SHA-256.
+"""
+
+
+def events_page() -> str:
+    """Every kind of event with its fields."""
+    parts = [_MADE + _EVENTS_HEAD, "## Kinds\n"]
+    for kind, cls in event.KINDS.items():
+        fields = [f"`{field.name}`" for field in dataclasses.fields(cls)]
+        notes = "".join(f"- `{name}`: {text}\n" for name, text in _field_notes(cls))
+        about = f"### {kind}\n\n{_prose(inspect.getdoc(cls) or '')}\n\nFields: {', '.join(fields)}.\n"
+        parts.append(about + (f"\n{notes}" if notes else ""))
+    return "\n".join(parts)
+
+
+def _field_notes(cls: type) -> Iterator[tuple[str, str]]:
+    """Texts that stand under a field, as in ``observable: bool`` and a string below it."""
+    source = textwrap.dedent(inspect.getsource(cls))
+    for match in re.finditer(r'^    (\w+): [^\n]+\n    """(.*?)"""', source, re.MULTILINE | re.DOTALL):
+        yield match[1], _prose(" ".join(match[2].split()))
+
+
+# ---------------------------------------------------------------- together
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "actions.md": actions_page, "commands.md": commands_page, "events.md": events_page,
+}
+
+
+def _prose(docstring: str) -> str:
+    """A docstring as Markdown: one kind of quoting for code."""
+    return docstring.replace("``", "`").replace("|", "\\|").strip()
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def main() -> None:
+    """Writes every page."""
+    for name, made in PAGES.items():
+        (ROOT / "docs" / name).write_text(made(), encoding="utf-8")
+    sys.stderr.write(f"Wrote {', '.join(PAGES)} to {ROOT / 'docs'}.\n")
+
+
+if __name__ == "__main__":
+    main()

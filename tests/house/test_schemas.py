@@ -1,0 +1,49 @@
+"""The schemas are sound, fresh and pointed to, and what ships keeps to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from engine.cli.schema import action_schemas
+from tests.support.cli import in_process
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = sorted((ROOT / "schemas").rglob("*.json"))
+RUNBOOKS = sorted((ROOT / "runbooks").glob("*.yml"))
+INVENTORIES = sorted(path.parent for path in (ROOT / "inventories").glob("*/inventory.yml"))
+_POINTER = re.compile(r"^# yaml-language-server: \$schema=(\S+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.stem)
+def test_a_schema_is_json_schema_2020_12(path: Path) -> None:
+    """Editors refuse what is not, without a word."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(schema)
+
+
+def test_schemas_of_actions_are_those_the_arguments_make() -> None:
+    """A stale schema would have an editor offer what apply refuses. To refresh: make generated."""
+    written = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "schemas" / "actions").glob("*.json")}
+    assert written == action_schemas()
+
+
+@pytest.mark.parametrize("path", [*RUNBOOKS, *(folder / "inventory.yml" for folder in INVENTORIES)], ids=lambda p: p.parent.name)
+def test_what_ships_points_editors_to_its_schema(path: Path) -> None:
+    """The first line leads to a file that is there, also from a project that init made."""
+    found = _POINTER.match(path.read_text(encoding="utf-8"))
+    assert found is not None, f"{path} does not begin with a yaml-language-server line"
+    assert (path.parent / found[1]).resolve() in SCHEMAS
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
+@pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
+def test_every_runbook_is_valid_for_every_customer_that_ships(runbook: Path, inventory: Path) -> None:
+    """Without an error and without a warning: an example with warnings teaches to ignore them."""
+    ended = in_process(ROOT, "validate", runbook, "-i", inventory, "--output", "json").must(0)
+    assert ended.json["diagnostics"] == []

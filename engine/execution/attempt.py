@@ -8,10 +8,8 @@ thread of its own uses the very same code.
 from __future__ import annotations
 
 import hashlib
-import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
 from engine.language.templates import DependsOnLaterError
@@ -19,10 +17,10 @@ from engine.model import event as ev
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, InDoubt, Temporary
 from engine.model.inventory import Item
-from engine.model.plan import Change, Receipt, Unpredictable, address_of
+from engine.model.plan import Change, Effect, Outlook, Receipt, Unpredictable, address_of
 from engine.model.runbook import Block
 from engine.planning.scene import CompiledStep, Ready, Scene
-from engine.planning.texts import diff_lines, shortened
+from engine.planning.texts import bug_in, diff_lines, plain, shortened, shown_fields
 
 _FIRST_POLL_S = 0.1
 _SLOWEST_POLL_S = 5.0
@@ -40,6 +38,8 @@ class Task:
     past: Past = NO_PAST
     number: int = 1
     """Of this attempt, from 1."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the run was asked to stop."""
 
     @property
     def address(self) -> str:
@@ -57,7 +57,8 @@ class Outcome:
     """Whether the write was begun, so that a later attempt must expect to find its effect."""
 
 
-Attempt = Generator[ev.ItemIntended, None, Outcome]
+Attempt = Generator[ev.ItemIntended, None, Outcome | None]
+"""None: the run was asked to stop while the attempt only looked. Nothing is lost: it looks again when the run goes on."""
 
 
 def attempt(scene: Scene, task: Task) -> Attempt:
@@ -74,7 +75,7 @@ def attempt(scene: Scene, task: Task) -> Attempt:
     except DependsOnLaterError as later:
         return Outcome(progress.failure(scene, f"it needs the result of {later}, which has none", "permanent"))
     except Exception as error:  # noqa: BLE001  # the border: a bug in one action must not take the run down
-        return Outcome(progress.failure(scene, _bug(task, error), "bug"), written=progress.written)
+        return Outcome(progress.failure(scene, bug_in(task.compiled.action.name, error), "bug"), written=progress.written)
 
 
 class _Progress:
@@ -93,8 +94,10 @@ class _Progress:
     def took_s(self, scene: Scene) -> float:
         return round(scene.clock.monotonic() - self.started, 3)
 
-    def failure(self, scene: Scene, why: str, cause: str) -> ev.ItemFailed:
-        return ev.ItemFailed(self.task.address, self.redacted(why), cause, self.task.number, self.took_s(scene))
+    def failure(self, scene: Scene, why: str, cause: str, *, nothing_done: bool = False) -> ev.ItemFailed:
+        return ev.ItemFailed(
+            self.task.address, self.redacted(why), cause, self.task.number, self.took_s(scene), nothing_done
+        )
 
 
 def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
@@ -105,7 +108,9 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
     change = _observe(scene, ready)
     verdict = decide(change, action.effect, task.expected, task.past)
     if verdict is Verdict.AWAIT:
-        change = _settle(scene, ready, change)
+        change = _settle(scene, ready, change, task.stopping)
+        if change is not None and task.stopping():
+            return None
         verdict = Verdict.PROVED if change is None else verdict
     if verdict is Verdict.APPLY and change is not None:
         intent = _intent(scene, task, change, ready)
@@ -129,9 +134,14 @@ def _without_writing(
         return Outcome(ev.ItemInDoubt(task.address, why))
     summary = "" if change is None else change.summary
     if verdict is Verdict.MOVED:
-        why = f"it is not as the plan showed it ({summary}): someone or something changed it since. Plan again"
-        return Outcome(progress.failure(scene, why, "moved"))
+        return Outcome(progress.failure(scene, _refusal(task.expected, summary), "moved"))
     return Outcome(progress.failure(scene, f"not so within {task.compiled.settle_s:g} s: {summary}", "permanent"))
+
+
+def _refusal(expected: Expected | None, summary: str) -> str:
+    if expected is not None and expected.outlook is Outlook.ERROR:
+        return f"when the plan was made it could not be read, so nobody has seen this change ({summary}). Plan again"
+    return f"it is not as the plan showed it ({summary}): someone or something changed it since. Plan again"
 
 
 def _apply(
@@ -155,11 +165,16 @@ def _observe(scene: Scene, ready: Ready) -> Change | Unpredictable | None:
     return change
 
 
-def _settle(scene: Scene, ready: Ready, change: Change | Unpredictable | None) -> Change | Unpredictable | None:
-    """Reads again until nothing is left to change or the settle time is over; returns what is left."""
+def _settle(
+    scene: Scene, ready: Ready, change: Change | Unpredictable | None, stopping: Callable[[], bool] = lambda: False
+) -> Change | Unpredictable | None:
+    """Reads again until nothing is left to change, the settle time is over, or ``stopping``; returns what is left.
+
+    What was written is read back to the end even when the run is stopping: only a mere look can be given up without loss.
+    """
     give_up = scene.clock.monotonic() + ready.compiled.settle_s
     poll_s = _FIRST_POLL_S
-    while change is not None and scene.clock.monotonic() < give_up:
+    while change is not None and scene.clock.monotonic() < give_up and not stopping():
         scene.clock.sleep(min(poll_s, max(0.0, give_up - scene.clock.monotonic())))
         poll_s = min(poll_s * 2, _SLOWEST_POLL_S)
         change = _observe(scene, ready)
@@ -178,11 +193,17 @@ def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s:
     # A new file's every line is in the plan; what it replaced is what a report needs.
     replaced = [text for text in change.texts if not text.is_new]
     diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
-    fields = tuple((field.name, field.before, field.after) for field in change.fields)
+    fields = tuple((field.name, field.before, field.after) for field in shown_fields(change.fields, ready.redact))
+    reversible = change.reversible and task.compiled.action.effect is not Effect.DESTROYS
     return ev.ItemChanged(
-        task.address, ready.redact(receipt.summary or change.summary), receipt.data, fields, diff,
-        adopted=False, reversible=change.reversible, attempt=task.number, took_s=took_s,
+        task.address, ready.redact(receipt.summary or change.summary), _data(receipt), fields, diff,
+        adopted=False, reversible=reversible, attempt=task.number, took_s=took_s,
     )
+
+
+def _data(receipt: Receipt) -> dict[str, object]:
+    """As JSON values. Not masked: an undo needs it word for word, so an action puts contents into the keep."""
+    return {str(name): plain(value) for name, value in receipt.data.items()}
 
 
 def _adopted(task: Task, took_s: float) -> ev.Event:
@@ -194,18 +215,13 @@ def _adopted(task: Task, took_s: float) -> ev.Event:
 
 
 def _ran(task: Task, change: Unpredictable, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemRan:
-    return ev.ItemRan(task.address, ready.redact(receipt.summary or change.summary), receipt.data, task.number, took_s)
+    return ev.ItemRan(task.address, ready.redact(receipt.summary or change.summary), _data(receipt), task.number, took_s)
 
 
 def _failed(scene: Scene, progress: _Progress, failure: ActionFailure) -> Outcome:
     asked_s = failure.wait_s if isinstance(failure, Temporary) else None
     cause = "temporary" if failure.retryable else "permanent"
-    event = progress.failure(scene, failure.why, cause)
     touched = progress.written and not (isinstance(failure, Temporary) and failure.nothing_done)
+    event = progress.failure(scene, failure.why, cause, nothing_done=not touched and not progress.task.past.lost)
     return Outcome(event, retryable=failure.retryable, asked_s=asked_s, written=touched)
 
-
-def _bug(task: Task, error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
-    return f"this is a bug in {task.compiled.action.name}: {type(error).__name__}: {error} ({place})"

@@ -112,7 +112,7 @@ class LaneWorker:
         events: list[ev.Event] = []
         intended: list[tuple[_Cursor, ev.ItemIntended]] = []
         for cursor in due:
-            if result.failed > failures_left:
+            if result.failed > failures_left or self.stop.is_set:
                 break
             intent = self._begin(block, cursor, events, result)
             if intent is not None:
@@ -131,7 +131,8 @@ class LaneWorker:
         self, block: BlockWork, cursor: _Cursor, events: list[ev.Event], result: UnitResult
     ) -> ev.ItemIntended | None:
         task = Task(
-            cursor.compiled, block.block, cursor.lane.item, self._expected(cursor.address), cursor.past, cursor.number
+            cursor.compiled, block.block, cursor.lane.item, self._expected(cursor.address), cursor.past, cursor.number,
+            lambda: self.stop.is_set,
         )
         cursor.running = attempt(self.scene, task)
         try:
@@ -152,6 +153,9 @@ class LaneWorker:
     def _withdraw(self, cursor: _Cursor, events: list[ev.Event]) -> None:
         if cursor.running is not None:
             cursor.running.close()
+        if cursor.past.lost and not cursor.past.told_again:
+            # An earlier attempt may have had its effect: the intent stays open, so that resume looks before it goes on.
+            return
         events.append(ev.ItemWithdrawn(cursor.address, "the run is stopping"))
 
     def _expected(self, address: str) -> Expected | None:
@@ -159,8 +163,10 @@ class LaneWorker:
             return None
         return self.expected.get(address, _UNPLANNED)
 
-    def _settle(self, cursor: _Cursor, outcome: Outcome, events: list[ev.Event], result: UnitResult) -> None:
+    def _settle(self, cursor: _Cursor, outcome: Outcome | None, events: list[ev.Event], result: UnitResult) -> None:
         cursor.running = None
+        if outcome is None:
+            return
         if outcome.retryable and self._retries(cursor, outcome, events):
             return
         status = _STATUS[type(outcome.event)]
@@ -177,8 +183,10 @@ class LaneWorker:
         wait_s = wait_before(retry, cursor.number, outcome.asked_s, random.random())  # noqa: S311  # jitter, not a secret
         if wait_s is None:
             return False
-        why = outcome.event.why if isinstance(outcome.event, ev.ItemFailed) else ""
-        events.append(ev.ItemRetried(cursor.address, why, cursor.number, round(wait_s, 3)))
+        failed = outcome.event
+        if not isinstance(failed, ev.ItemFailed):
+            return False
+        events.append(ev.ItemRetried(cursor.address, failed.why, cursor.number, round(wait_s, 3), failed.nothing_done))
         if outcome.written:
             cursor.past = Past(lost=True, readable=cursor.readable)
         cursor.number += 1

@@ -142,11 +142,14 @@ class ItemRetried(Event):
     why: str
     attempt: int
     wait_s: float
+    nothing_done: bool = False
+    """True when it failed before anything could have happened over there: its intent is taken back."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFailed(Event):
-    """It ended without success. ``cause``: temporary (retries used up), permanent, moved (since the plan), bug."""
+    """It ended without success. ``cause``: temporary (retries used up), permanent, moved (since the plan), bug.
+    ``nothing_done``: certainly without effect on the other side, by this attempt and those before; its intent is taken back."""
 
     kind: ClassVar[str] = "item_failed"
     address: str
@@ -154,6 +157,7 @@ class ItemFailed(Event):
     cause: str
     attempt: int = 1
     took_s: float = 0.0
+    nothing_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)

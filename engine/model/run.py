@@ -156,11 +156,13 @@ def _retried(state: RunState, event: Any, at: datetime) -> None:
     # The intent stays open: until an attempt ends, its effect may have happened.
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.RETRYING, event.why, at, event.attempt
+    item.open_intent = item.open_intent and not event.nothing_done
 
 
 def _failed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
+    item.open_intent = item.open_intent and not event.nothing_done
 
 
 def _in_doubt(state: RunState, event: Any, at: datetime) -> None:

@@ -14,7 +14,7 @@ from engine.model.errors import ActionFailure
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
 from engine.planning.scene import BlockWork, CompiledStep, Lane, Ready, Scene
-from engine.planning.texts import diff_lines
+from engine.planning.texts import bug_in, diff_lines, shown_fields
 
 T = TypeVar("T")
 _MOST_READERS = 32
@@ -72,6 +72,9 @@ class Planner:
             return replace(blank, outlook=Outlook.ERROR, why="; ".join(d.detail for d in invalid.diagnostics))
         except ActionFailure as failure:
             return replace(blank, outlook=Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
+        except Exception as error:  # noqa: BLE001  # the border: a bug met at one item must not hide the plan of all others
+            why = bug_in(step.action, error)
+            return replace(blank, outlook=Outlook.ERROR, why=ready.redact(why) if ready else why)
 
     def _observed(self, blank: PlannedItem, ready: Ready) -> PlannedItem:
         action = ready.compiled.action
@@ -85,9 +88,10 @@ class Planner:
         outlook = Outlook.CHECK if effect is Effect.READS else Outlook.CHANGE
         why = ""
         if isinstance(change, Unpredictable):
-            outlook, why = Outlook.UNPREDICTABLE, change.why
+            outlook, why = Outlook.UNPREDICTABLE, redact(change.why)
         return replace(
-            blank, outlook=outlook, why=why, summary=redact(change.summary), fields=change.fields, notes=change.notes,
+            blank, outlook=outlook, why=why, summary=redact(change.summary),
+            fields=shown_fields(change.fields, redact), notes=tuple(map(redact, change.notes)),
             reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
             diff=diff_lines(change.texts, redact) if self.detail else (),
         )

@@ -6,12 +6,14 @@ is how the plan knows to say "known later".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 
 from engine.language.templates import DependsOnLaterError
-from engine.model.plan import address_of
+from engine.model.plan import address_of, split_address
 from engine.model.run import ItemStatus
 from engine.model.runbook import Block, Runbook, Step
 
@@ -43,21 +45,42 @@ class Results:
     history: Mapping[str, datetime] = field(default_factory=dict)
     """Address -> when an earlier run last changed it."""
     known: dict[str, StepResult] = field(default_factory=dict)
+    _tallies: dict[str, Counter[str]] = field(default_factory=dict)
+    """Step -> how many of its addresses have which status, kept as results come in: fifty thousand items may each ask."""
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def put(self, address: str, status: ItemStatus, at: datetime | None = None) -> None:
         """Notes how an address ended; ``at`` when it changed."""
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
-            self.known[address] = StepResult(status.value, changed=True, changed_at=at.isoformat() if at else "")
+            self._note(address, StepResult(status.value, changed=True, changed_at=at.isoformat() if at else ""))
             return
         earlier = self.history.get(address)
         if earlier is None:
-            self.known[address] = _PLAIN[status]
+            self._note(address, _PLAIN[status])
         else:
-            self.known[address] = StepResult(status.value, changed=False, changed_at=earlier.isoformat())
+            self._note(address, StepResult(status.value, changed=False, changed_at=earlier.isoformat()))
 
     def put_pending(self, address: str) -> None:
         """Notes that an address will do something."""
-        self.known[address] = PENDING
+        self._note(address, PENDING)
+
+    def forget(self) -> None:
+        """Drops what is known of this plan or run; what earlier runs did stays."""
+        with self._lock:
+            self.known.clear()
+            self._tallies.clear()
+
+    def _note(self, address: str, result: StepResult) -> None:
+        step = split_address(address)[0]
+        with self._lock:
+            before = self.known.get(address)
+            self.known[address] = result
+            tally = self._tallies.get(step)
+            if tally is None:
+                tally = self._tallies[step] = Counter()
+            if before is not None:
+                tally[before.status] -= 1
+            tally[result.status] += 1
 
     def of_item(self, address: str) -> StepResult:
         """The result of one address. Raises ``DependsOnLaterError`` while it is pending."""
@@ -71,12 +94,13 @@ class Results:
 
     def of_step(self, step: str) -> Counts:
         """Counts over all items of a step. Raises ``DependsOnLaterError`` while any is pending."""
-        own = (result for address, result in self.known.items() if address == step or address.startswith(f"{step}["))
-        return count(own, step)
+        with self._lock:
+            return counts_of(self._tallies.get(step, {}), step)
 
     def of_run(self) -> Counts:
         """Counts over everything so far. Raises ``DependsOnLaterError`` while any is pending."""
-        return count(self.known.values(), "the run so far")
+        with self._lock:
+            return counts_of(sum(self._tallies.values(), Counter()), "the run so far")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +117,11 @@ class Counts:
     in_doubt: int = 0
 
 
-def count(results: Iterable[StepResult], what: str) -> Counts:
-    """Counts results by status. Raises ``DependsOnLaterError(what)`` when one is pending."""
-    counted = dict.fromkeys(Counts.__slots__, 0)
-    for result in results:
-        if result is PENDING:
-            raise DependsOnLaterError(what)
-        if result.status in counted:
-            counted[result.status] += 1
-    return Counts(**counted)
+def counts_of(tally: Mapping[str, int], what: str) -> Counts:
+    """A tally by status, as templates see it. Raises ``DependsOnLaterError(what)`` when any is pending."""
+    if tally.get(PENDING.status):
+        raise DependsOnLaterError(what)
+    return Counts(**{status: tally.get(status, 0) for status in Counts.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

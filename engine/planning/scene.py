@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -105,7 +105,7 @@ class Scene:
 
     def begin_run(self, started: datetime) -> None:
         """From planning to running: what the plan foresaw is forgotten, what the run finds out is remembered from here on."""
-        self.results.known.clear()
+        self.results.forget()
         self._fixed["run"] = RunView(self.given.scope, self.results, self.given.run, started)
 
     # ------------------------------------------------------------ what there is to do
@@ -155,6 +155,15 @@ class Scene:
         Raises ``InvalidInput`` pointing at the template, ``DependsOnLaterError`` when it needs a result that is not known yet.
         """
         fields, redact = self._reveal(block, item)
+        try:
+            return self._rendered(compiled, block, item, fields, redact)
+        except InvalidInput as invalid:
+            # What it quotes may be the item's own secret.
+            raise InvalidInput([replace(d, detail=redact(d.detail)) for d in invalid.diagnostics]) from None
+
+    def _rendered(
+        self, compiled: CompiledStep, block: Block, item: Item | None, fields: Mapping[str, object], redact: Callable[[str], str]
+    ) -> Ready | None:
         context = self._context(block, item, fields)
         if compiled.when is not None and not compiled.when.holds(context):
             return None

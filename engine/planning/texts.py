@@ -1,11 +1,13 @@
-"""Before and after of files, as unified diff lines."""
+"""What people get to see of a change: before and after as unified diff lines, fields with their secrets masked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import unified_diff
+from pathlib import Path
 
-from engine.model.plan import TextChange
+from engine.model.plan import FieldChange, TextChange
 
 
 def diff_lines(texts: Iterable[TextChange], redact: Callable[[str], str]) -> tuple[str, ...]:
@@ -30,3 +32,25 @@ def shortened(lines: tuple[str, ...], limit: int) -> tuple[str, ...]:
     if len(lines) <= limit:
         return lines
     return (*lines[: limit - 1], f"... {len(lines) - limit + 1} more lines")
+
+
+def shown_fields(fields: Iterable[FieldChange], redact: Callable[[str], str]) -> tuple[FieldChange, ...]:
+    """Fields fit to be shown and stored: JSON values, secrets masked at any depth."""
+    return tuple(FieldChange(redact(f.name), plain(f.before, redact), plain(f.after, redact)) for f in fields)
+
+
+def plain(value: object, redact: Callable[[str], str] = str) -> object:
+    """The value in JSON's types, every text through ``redact``; what JSON has no form for becomes text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): plain(entry, redact) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(entry, redact) for entry in value]
+    return redact(str(value))
+
+
+def bug_in(action: str, error: Exception) -> str:
+    """An unforeseen failure, for the operator and for whoever maintains the action."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"this is a bug in {action}: {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"

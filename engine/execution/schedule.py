@@ -16,6 +16,10 @@ CHUNK = 100
 """Lanes of a local block per unit: enough to share a disk flush, few enough to stop soon."""
 
 
+_CATCH_UP_S = 0.1
+"""How much of a late start a rate makes up for: enough to keep its average, too little for a burst after a pause."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
     """A block as the schedule sees it."""
@@ -60,7 +64,12 @@ class _BlockState:
 
     @property
     def is_tripped(self) -> bool:
-        return self.failed > self.plan.fan_out.max_failures.of(self.plan.total)
+        if not self.failed:
+            return False
+        limit = self.plan.fan_out.max_failures
+        # At the end of a batch a share is one of the lanes that have ended: of a single canary, 5 % is none.
+        judged = self.ended if self.ended in self.batch_ends else self.plan.total
+        return self.failed > limit.of(judged)
 
     def batch_room(self) -> int:
         """How many more lanes the current batch admits: the next one opens when all before have ended."""
@@ -146,7 +155,7 @@ class Schedule:
             state.running += size
             state.started += size
             if rate is not None:
-                state.next_start = max(state.next_start, now - 1.0) + 1.0 / rate if state.next_start else now + 1.0 / rate
+                state.next_start = max(state.next_start, now - _CATCH_UP_S) + 1.0 / rate if state.next_start else now + 1.0 / rate
             left = state.plan.fan_out.max_failures.of(state.plan.total) - state.failed
             yield Unit(state.plan.address, lanes, left)
 

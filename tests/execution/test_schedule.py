@@ -145,3 +145,36 @@ def test_every_lane_runs_exactly_once(total: int, parallel: int, local: bool, da
         ended += unit.lanes[: len(unit.lanes) - cut] if cut < len(unit.lanes) else unit.lanes
     assert sorted(ended) == list(range(total))
     assert schedule.left() == 0
+
+
+CANARY = (Limit(1), Limit(10, percent=True), Limit(100, percent=True))
+
+
+def test_a_failed_canary_stops_the_run_although_its_share_of_all_would_be_allowed() -> None:
+    """Five per cent of forty is two, but of the one phone that went first it is none."""
+    schedule = Schedule.of([block("phones/move", 40, parallel=40, batches=CANARY, max_failures=Limit(5, percent=True))])
+    (canary,) = admitted(schedule)
+    schedule.settle(canary, failed=1)
+    assert admitted(schedule) == []
+    assert schedule.tripped() == ("phones/move", 1, Limit(5, percent=True))
+
+
+def test_failures_given_as_a_number_are_allowed_in_any_batch() -> None:
+    """Who writes 2 means two, canary or not; so do failures within the share of what has ended."""
+    schedule = Schedule.of([block("phones/move", 40, parallel=40, batches=CANARY, max_failures=Limit(2))])
+    (canary,) = admitted(schedule)
+    schedule.settle(canary, failed=1)
+    assert len(admitted(schedule)) == 4
+    schedule = Schedule.of([block("phones/move", 40, parallel=40, batches=CANARY, max_failures=Limit(50, percent=True))])
+    (canary,) = admitted(schedule)
+    schedule.settle(canary, failed=0)
+    for number, unit in enumerate(admitted(schedule)):
+        schedule.settle(unit, failed=int(number < 2))
+    assert len(admitted(schedule)) == 35
+
+
+def test_a_rate_does_not_make_up_for_a_pause_with_a_burst() -> None:
+    """After a minute in which nothing could start, twenty a second is still twenty a second."""
+    schedule = Schedule.of([block("numbers/forward", 100, parallel=100, rate=20.0)])
+    assert len(admitted(schedule, 10.0)) == 1
+    assert len(admitted(schedule, 70.0)) <= 3

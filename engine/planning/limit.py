@@ -15,7 +15,7 @@ def matches(pattern: str, step: str, item_key: str | None) -> bool:
     step_pattern, bracket, item_pattern = pattern.partition("[")
     if step_pattern and not _step_fits(step_pattern, step):
         return False
-    return not bracket or (item_key is not None and fnmatchcase(item_key, item_pattern.removesuffix("]")))
+    return not bracket or (item_key is not None and fnmatchcase(item_key, item_pattern.removesuffix("]").replace("[", "[[]")))
 
 
 def _step_fits(pattern: str, step: str) -> bool:

@@ -369,7 +369,7 @@ class Journal(Protocol):
         ...
 
     def holder(self, scope: str) -> Lease | None:
-        """Who holds the scope, alive or not."""
+        """Who is at work on the scope; None when nobody is, or when the holder is known to be dead."""
         ...
 
     def release(self, lease: Lease) -> None:

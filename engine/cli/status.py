@@ -8,8 +8,8 @@ import click
 
 from engine.cli.options import output_option
 from engine.cli.output import data, data_json, say, wants_color
-from engine.model.run import fold
-from engine.ports import Journal
+from engine.model.run import RunState, RunStatus, fold
+from engine.ports import Journal, Lease
 from engine.project import find_project
 from engine.reporting.summary import format_runs, format_summary, run_line, summary_data
 from engine.wiring.runs import open_journal, read_run
@@ -34,18 +34,26 @@ def command(run: str | None, everything: bool, output: str) -> int:
 def _one(journal: Journal, run: str, output: str) -> int:
     state = read_run(journal, run)
     if output == "human":
-        holder = journal.holder(state.started.scope) if state.started else None
-        alive = holder if holder is not None and holder.run == state.run else None
-        data(format_summary(state, color=wants_color(), width=shutil.get_terminal_size((100, 24)).columns, holder=alive))
+        width = shutil.get_terminal_size((100, 24)).columns
+        data(format_summary(state, color=wants_color(), width=width, holder=_at_work(journal, state)))
     else:
-        data_json(summary_data(state))
+        data_json({**summary_data(state), "at_work": _at_work(journal, state) is not None})
     return 0
 
 
 def _many(journal: Journal, output: str, limit: int | None) -> int:
     states = [fold(journal.read(info.run)) for info in journal.runs()[:limit]]
+    at_work = {state.run for state in states if _at_work(journal, state) is not None}
     if output == "human":
-        data(format_runs(states, color=wants_color()))
+        data(format_runs(states, color=wants_color(), at_work=at_work))
     else:
-        data_json([run_line(state) for state in states])
+        data_json([{**run_line(state), "at_work": state.run in at_work} for state in states])
     return 0
+
+
+def _at_work(journal: Journal, state: RunState) -> Lease | None:
+    """The live process that works on the run, if there is one."""
+    if state.started is None or state.status is not RunStatus.RUNNING:
+        return None
+    holder = journal.holder(state.started.scope)
+    return holder if holder is not None and holder.run == state.run else None

@@ -9,7 +9,7 @@ from datetime import datetime
 from engine.journal import chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
-from engine.journal.holder import is_same, process_identity, refuse_living
+from engine.journal.holder import is_dead, is_same, process_identity, refuse_living
 from engine.model.event import ItemChanged, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
@@ -52,10 +52,10 @@ class MemoryJournal(ChainedJournal):
             self._leases[lease.scope] = (lease, process_identity(lease.pid))
 
     def holder(self, scope: str) -> Lease | None:
-        """Who holds the scope, alive or not."""
+        """Who is at work on the scope; None when nobody is, or when the holder is known to be dead."""
         with self._lock:
             found = self._leases.get(scope)
-        return None if found is None else found[0]
+        return None if found is None or is_dead(*found) else found[0]
 
     def release(self, lease: Lease) -> None:
         """Gives back this very lease."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from engine.journal import broken, chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
-from engine.journal.holder import process_identity, refuse_living
+from engine.journal.holder import is_dead, process_identity, refuse_living
 from engine.journal.wal import torn_tail
 from engine.model.event import RunStarted
 from engine.ports import Clock, Lease, RunInfo
@@ -99,10 +99,10 @@ class SqliteJournal(ChainedJournal):
                     connection.execute("ROLLBACK")
 
     def holder(self, scope: str) -> Lease | None:
-        """Who holds the scope, alive or not."""
+        """Who is at work on the scope; None when nobody is, or when the holder is known to be dead."""
         with self._reading() as connection:
             found = connection.execute(_SQL["lease"], (scope,)).fetchone()
-        return None if found is None else _lease_of(found)
+        return None if found is None or is_dead(_lease_of(found), found[6]) else _lease_of(found)
 
     def release(self, lease: Lease) -> None:
         """Gives back this very lease; somebody else's on the same scope stays."""

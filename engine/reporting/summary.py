@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, UNFINISHED, next_steps
+from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, STATUS_WORDS, UNFINISHED, next_steps
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
@@ -48,7 +48,7 @@ def format_summary(state: RunState, *, color: bool = False, width: int = 100, ho
 def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
     header: Mapping[str, Any] = state.started.header if state.started else {}
     running = state.status is RunStatus.RUNNING
-    words = RUN_WORDS[state.status] if not running or holder else "stopped in the middle: its process is gone"
+    words = RUN_WORDS[state.status] if not running or holder else f"{DIED}: its process is gone"
     style = _STYLES[state.status] if not running or holder else "alarm"
     yield f"Run {paint('bold', state.run)} {paint(style, words)}"
     title = " · ".join(str(header[name]) for name in ("runbook_title", "customer") if header.get(name))
@@ -169,23 +169,24 @@ def run_line(state: RunState) -> dict[str, Any]:
     }
 
 
-def format_runs(states: Iterable[RunState], *, color: bool = False) -> str:
-    """A table of runs, one line each, without the last line end."""
+def format_runs(states: Iterable[RunState], *, color: bool = False, at_work: Container[str] = ()) -> str:
+    """A table of runs, one line each, without the last line end. ``at_work``: the runs that a live process works on."""
     paint = Paint(color)
-    rows = [_run_cells(state) for state in states]
+    rows = [_run_cells(state, at_work) for state in states]
     if not rows:
         return "No runs yet. Start one with: switchover apply RUNBOOK -i INVENTORY"
     widths = [max(columns(row[0][n]) for row in rows) for n in range(5)]
     lines = []
     for cells, status in rows:
         parts = [padded(cell, width) for cell, width in zip(cells, widths, strict=True)]
-        parts[1] = paint(_STYLES[status], parts[1])
+        parts[1] = paint("alarm" if cells[1] == DIED else _STYLES[status], parts[1])
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)
 
 
-def _run_cells(state: RunState) -> tuple[list[str], RunStatus]:
+def _run_cells(state: RunState, at_work: Container[str]) -> tuple[list[str], RunStatus]:
     line = run_line(state)
     counts = ", ".join(f"{state.counts()[s.value]:,} {word}" for s, word in STATUS_WORDS.items() if state.counts().get(s.value))
     started = moment(state.started_at) if state.started_at else ""
-    return [state.run, RUN_WORDS[state.status], started, f"{line['scope']} {line['runbook']}".strip(), counts], state.status
+    words = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]
+    return [state.run, words, started, f"{line['scope']} {line['runbook']}".strip(), counts], state.status

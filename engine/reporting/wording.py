@@ -18,6 +18,8 @@ RUN_WORDS: dict[RunStatus, str] = {
     RunStatus.SUCCEEDED: "succeeded", RunStatus.FAILED: "ended with failures", RunStatus.TRIPPED: "stopped by its guard",
     RunStatus.WAITING: "waiting", RunStatus.INTERRUPTED: "interrupted", RunStatus.RUNNING: "running",
 }
+DIED = "stopped in the middle"
+"""A run that no process works on any more, and that had no time to say so."""
 
 CAUSES = {
     "temporary": "every attempt failed", "permanent": "trying again will not help before something is changed",

@@ -253,6 +253,8 @@ def test_a_dead_holder_is_replaced(journal: StoredJournal) -> None:
         journal.acquire(lease("r1", pid=process.pid))
         with pytest.raises(LockHeld):
             journal.acquire(lease("r2"))
+        assert journal.holder("acme") == lease("r1", pid=process.pid)
+    assert journal.holder("acme") is None
     journal.acquire(lease("r2"))
     assert journal.holder("acme") == lease("r2")
 

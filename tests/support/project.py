@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.journal.sqlite import SqliteJournal
-from engine.lab.control import add_fault, clear_faults, lab_down
+from engine.lab.control import add_fault, clear_faults, lab_down, lab_status
 from engine.model.event import Event
 from engine.model.run import RunState, fold
 from engine.project import Project
@@ -44,6 +44,11 @@ class Lab:
     def reset(self) -> None:
         """Everything as seeded."""
         switchover(self.home, "lab", "reset").must(0)
+
+    def is_marked(self) -> bool:
+        """Whether anything was written to it, or a fault was set."""
+        found = lab_status(self.folder)
+        return any(server.writes or server.faults for server in found.servers)
 
     def status(self) -> dict[str, dict[str, Any]]:
         """What ``lab status`` counts, by server."""

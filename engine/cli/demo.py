@@ -28,7 +28,7 @@ _REASON = "a rehearsal against the lab"
 @click.option("--keep-lab", is_flag=True, help="Leave the lab up afterwards, to look around.")
 def command(folder: Path | None, keep_lab: bool) -> int:
     """Bring a lab up, plan, apply, plan again (no change), report. Touches nothing but its own folder and loopback."""
-    folder = folder or Path(tempfile.mkdtemp(prefix="switchover-demo-"))
+    folder = (folder or Path(tempfile.mkdtemp(prefix="switchover-demo-"))).resolve()  # before we move into it
     project = _enter(folder)
     runbook, inventory = Path("runbooks/hosted-pbx-cutover.yml"), Path("inventories/example-dental")
     started = time.monotonic()
@@ -54,7 +54,7 @@ def _enter(folder: Path) -> Project:
     for name in ("runbooks", "inventories"):
         shutil.copytree(shipped(name), folder / name, dirs_exist_ok=True)
     os.chdir(folder)
-    return Project(folder.resolve())
+    return Project(folder)
 
 
 def _step(number: int, what: str) -> None:

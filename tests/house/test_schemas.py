@@ -41,6 +41,20 @@ def test_what_ships_points_editors_to_its_schema(path: Path) -> None:
     assert (path.parent / found[1]).resolve() in SCHEMAS
 
 
+def test_every_setting_that_is_asked_for_may_be_written() -> None:
+    """An action or the lab that asks a connection for a setting the schema refuses would never get it."""
+    schema = json.loads((ROOT / "schemas" / "inventory.json").read_text(encoding="utf-8"))
+    kinds = schema["$defs"]["connection"]["properties"]["type"]["enum"]
+    known = {name for kind in kinds for name in schema["$defs"]["ssh" if kind == "sftp" else kind]["properties"]}
+    asked: set[str] = set()
+    for path in (ROOT / "engine" / "actions").rglob("*.py"):
+        asked |= set(re.findall(r"""\.setting\([^"'()]*["'](\w+)["']""", path.read_text(encoding="utf-8")))
+    for kept in re.findall(r"_kept\(connection, ([^)]*)\)", (ROOT / "engine" / "lab" / "overlay.py").read_text(encoding="utf-8")):
+        asked |= set(re.findall(r'"(\w+)"', kept))
+    assert {"from", "domain", "forward_url", "redirect_all"} <= asked
+    assert asked <= known
+
+
 @pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
 @pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
 def test_every_runbook_is_valid_for_every_customer_that_ships(runbook: Path, inventory: Path) -> None:

@@ -106,6 +106,11 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
         return Outcome(ev.ItemSkipped(task.address, f"when: {task.compiled.step.when}"))
     action = task.compiled.action
     change = _observe(scene, ready)
+    if task.past.lost and isinstance(change, Change) and action.effect is not Effect.READS:
+        # Done perhaps, and only not to be seen yet: doing it at once could make a second one of whatever it makes.
+        change = _settle(scene, ready, change, task.stopping, _showing_s(scene, ready, task.past))
+        if change is not None and task.stopping():
+            return None
     verdict = decide(change, action.effect, task.expected, task.past)
     if verdict is Verdict.AWAIT:
         change = _settle(scene, ready, change, task.stopping)
@@ -166,19 +171,27 @@ def _observe(scene: Scene, ready: Ready) -> Change | Unpredictable | None:
 
 
 def _settle(
-    scene: Scene, ready: Ready, change: Change | Unpredictable | None, stopping: Callable[[], bool] = lambda: False
+    scene: Scene, ready: Ready, change: Change | Unpredictable | None, stopping: Callable[[], bool] = lambda: False,
+    within_s: float | None = None,
 ) -> Change | Unpredictable | None:
     """Reads again until nothing is left to change, the settle time is over, or ``stopping``; returns what is left.
 
     What was written is read back to the end even when the run is stopping: only a mere look can be given up without loss.
     """
-    give_up = scene.clock.monotonic() + ready.compiled.settle_s
+    give_up = scene.clock.monotonic() + (ready.compiled.settle_s if within_s is None else within_s)
     poll_s = _FIRST_POLL_S
     while change is not None and scene.clock.monotonic() < give_up and not stopping():
         scene.clock.sleep(min(poll_s, max(0.0, give_up - scene.clock.monotonic())))
         poll_s = min(poll_s * 2, _SLOWEST_POLL_S)
         change = _observe(scene, ready)
     return change
+
+
+def _showing_s(scene: Scene, ready: Ready, past: Past) -> float:
+    """How much longer a lost attempt's effect may take to show: the settle time counts from that attempt."""
+    settle_s = ready.compiled.settle_s
+    passed_s = (scene.clock.now() - past.at).total_seconds() if past.at is not None else 0.0
+    return max(0.0, settle_s - max(0.0, passed_s))
 
 
 def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Ready) -> ev.ItemIntended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from engine.model.plan import Change, Effect, Outlook, Unpredictable
@@ -42,6 +43,8 @@ class Past:
     """Whether that intent's effect can be read back."""
     told_again: bool = False
     """A person said: it was not done, do it."""
+    at: datetime | None = None
+    """When that was, as far as is known: what was done then may show late."""
 
 
 NO_PAST = Past()

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from engine.execution.attempt import Attempt, Outcome, Task, attempt
 from engine.execution.decide import NO_PAST, Expected, Past
@@ -51,6 +52,7 @@ class _Cursor:
     running: Attempt | None = None
     readable: bool = True
     """Whether what the running attempt intends can be read back."""
+    intended_at: datetime | None = None
 
     @property
     def compiled(self) -> CompiledStep:
@@ -140,7 +142,7 @@ class LaneWorker:
         except StopIteration as ended:
             self._settle(cursor, ended.value, events, result)
             return None
-        cursor.readable = intent.observable
+        cursor.readable, cursor.intended_at = intent.observable, self.scene.clock.now()
         return intent
 
     def _resume(self, cursor: _Cursor, events: list[ev.Event], result: UnitResult) -> None:
@@ -188,7 +190,7 @@ class LaneWorker:
             return False
         events.append(ev.ItemRetried(cursor.address, failed.why, cursor.number, round(wait_s, 3), failed.nothing_done))
         if outcome.written:
-            cursor.past = Past(lost=True, readable=cursor.readable)
+            cursor.past = Past(lost=True, readable=cursor.readable, at=cursor.intended_at)
         cursor.number += 1
         cursor.not_before = self.scene.clock.monotonic() + wait_s
         return True
@@ -212,4 +214,4 @@ def past_of(state: ItemState) -> Past:
     """What an item's journalled state says of earlier attempts."""
     if state.status is ItemStatus.REOPENED and state.answer == "again":
         return Past(lost=True, readable=state.observable, told_again=True)
-    return Past(lost=state.open_intent, readable=state.observable)
+    return Past(lost=state.open_intent, readable=state.observable, at=state.at)

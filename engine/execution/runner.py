@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from engine.execution.decide import Expected
 from engine.execution.lanes import LaneWorker, UnitResult
-from engine.execution.schedule import BlockPlan, Schedule, Unit
+from engine.execution.schedule import CHUNK, BlockPlan, Schedule, Unit
 from engine.execution.stop import Stop
 from engine.execution.windows import Pace, Windows
 from engine.model import event as ev
@@ -32,6 +32,8 @@ class Order:
     work: Sequence[BlockWork]
     expected: Mapping[str, Expected] | None
     state: Mapping[str, ItemState] = field(default_factory=dict)
+    forgiven: bool = False
+    """The guard had tripped and somebody took the run up all the same: failures so far no longer count for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Runner:
     def __init__(self, scene: Scene, journal: Journal, order: Order, windows: Windows, stop: Stop) -> None:
         self._scene, self._journal, self._order, self._windows, self._stop = scene, journal, order, windows, stop
         self._work = {work.block.address: work for work in order.work}
-        self._schedule = Schedule.of(_block_plan(work, order.state) for work in order.work)
+        self._schedule = Schedule.of(_block_plan(work, order) for work in order.work)
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
@@ -119,8 +121,11 @@ class Runner:
         return True
 
     def _may_start(self, address: str) -> bool:
-        block = self._work[address].block
-        return block.window is None or self._windows.may_start(block, self._scene.clock.now(), self._pace[address])
+        work = self._work[address]
+        if work.block.window is None:
+            return True
+        lanes = min(CHUNK, len(work.lanes)) if work.local else 1
+        return self._windows.may_start(work.block, self._scene.clock.now(), self._pace[address], lanes)
 
     def _run_unit(self, unit: Unit) -> None:
         started = time.monotonic()
@@ -183,10 +188,11 @@ def shut_windows(work: Sequence[BlockWork], windows: Windows, scene: Scene) -> l
     return shut if len(shut) == len(first) else []
 
 
-def _block_plan(work: BlockWork, state: Mapping[str, ItemState]) -> BlockPlan:
+def _block_plan(work: BlockWork, order: Order) -> BlockPlan:
     block = work.block
-    waiting, failed = _where_lanes_stand(work, state)
-    return BlockPlan(block.address, block.needs, len(work.lanes), waiting, failed, block.fan_out, work.local)
+    waiting, failed = _where_lanes_stand(work, order.state)
+    counted = 0 if order.forgiven else failed
+    return BlockPlan(block.address, block.needs, len(work.lanes), waiting, counted, block.fan_out, work.local)
 
 
 def _where_lanes_stand(work: BlockWork, state: Mapping[str, ItemState]) -> tuple[tuple[int, ...], int]:

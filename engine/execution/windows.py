@@ -34,12 +34,13 @@ class Windows:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     ignored: bool = False
 
-    def may_start(self, block: Block, now: datetime, pace: Pace) -> bool:
-        """False outside the block's window, and near its end when a lane would, at the measured pace, run past it."""
+    def may_start(self, block: Block, now: datetime, pace: Pace, lanes: int = 1) -> bool:
+        """False outside the block's window, and near its end when ``lanes`` one after another would, at the measured pace,
+        run past it."""
         if block.window is None or self.ignored:
             return True
         closing = block.window.closing(now, self._calendar(block))
-        return closing is not None and now + timedelta(seconds=pace.lane_s) <= closing
+        return closing is not None and now + timedelta(seconds=pace.lane_s * lanes) <= closing
 
     def reopens(self, block: Block, now: datetime) -> datetime | None:
         """When the block's window opens next."""

@@ -163,3 +163,27 @@ def test_an_items_secret_is_masked_in_what_is_said_of_a_wrong_argument(tmp_path:
     world.record([ev.RunStarted("acme", "p1", "ana", "h", 1, {"runbook_name": "book"}, {})])
     world._run(planned, None, None)
     assert "hush" not in repr(list(world.journal.read("r1")))
+
+
+def test_a_lost_change_that_shows_late_is_not_made_a_second_time(tmp_path: Path) -> None:
+    """The reply was lost and the first look still shows the old: it is looked at again until the settle time is over."""
+    world = World(tmp_path, PUT, items=["a"], shelf=Shelf(shows_after_reads=3))
+
+    def lose(name: str) -> None:
+        raise Temporary("timed out")
+
+    world.shelf.after_write = lose
+    assert world.apply() is RunStatus.SUCCEEDED
+    assert world.shelf.writes == Counter("a")
+
+
+def test_a_crash_long_ago_is_not_waited_for(tmp_path: Path) -> None:
+    """The settle time counts from the attempt: an hour later the first look is enough, and the change is made."""
+    world = World(tmp_path, PUT, items=["a"])
+    plan = world.plan()
+    world.record([ev.RunStarted("acme", "p1", "ana", "h", 1, {"runbook_name": "book"}, {})])
+    world.record([ev.ItemIntended("p/put[a]", "k", "put new", 1, observable=True)])
+    world.clock.sleep(3600)
+    before = world.shelf.reads["a"]
+    assert world.resume(plan) is RunStatus.SUCCEEDED
+    assert world.shelf.reads["a"] - before == 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engine.language.templates import Compiled, Condition, Templates
+from engine.language.templates import Compiled, Condition, DependsOnLaterError, Templates
 from engine.model.args import BadArgument, Builder, builder_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.inventory import Inventory, Item
@@ -144,7 +144,11 @@ class Scene:
             return
         condition = self._templates.compile_condition(where, self.runbook.document.source, (*block.path, "where"))
         for item in collection.items:
-            if condition.holds(self._context(block, item, item.fields)):
+            try:
+                holds = condition.holds(self._context(block, item, item.fields))
+            except DependsOnLaterError as later:
+                raise InvalidInput([self._too_early(later, block)]) from None
+            if holds:
                 yield item
 
     # ------------------------------------------------------------ one address
@@ -236,6 +240,12 @@ class Scene:
                 fields[name] = self._secrets.resolve(written).reveal()
                 revealed.append(str(fields[name]))
         return fields, _both(self._secrets.redact, revealed)
+
+    def _too_early(self, later: DependsOnLaterError, block: Block) -> Diagnostic:
+        source = self.runbook.document.source
+        span = source.value((*block.path, "where"))
+        detail = f"'where' picks the items before anything runs, so it cannot ask for {later}. Use 'when' on the step."
+        return Diagnostic("Not known yet", detail, span, source.line(span.line))
 
     def _explain(self, error: BadArgument, compiled: CompiledStep, address: str) -> Diagnostic:
         source = self.runbook.document.source

@@ -60,6 +60,11 @@ class Project:
         """What belongs to one run: the pinned runbook and inventory."""
         return self.state / "runs" / run
 
+    def portable(self, path: Path) -> str:
+        """The path as a plan keeps it: from the project's root when it is below, so that it holds wherever one stands."""
+        absolute = path.absolute()  # not resolved: a link keeps the name it was called by
+        return str(absolute.relative_to(self.root)) if absolute.is_relative_to(self.root) else str(absolute)
+
     def display(self, path: Path) -> str:
         """The path as a person would type it: relative to where they are, when it is below."""
         try:

@@ -24,7 +24,7 @@ from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, v
 from engine.cli.running import Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
 from engine.model.errors import SwitchoverError
-from engine.model.plan import Outlook, PlanHeader
+from engine.model.plan import Outlook, PlanHeader, Totals
 from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
 from engine.ports import Journal
 from engine.project import Project, find_project
@@ -40,6 +40,7 @@ from engine.wiring.runs import (
     new_run_id,
     open_journal,
     open_stage,
+    pinned,
     start,
 )
 
@@ -85,18 +86,19 @@ def _reason(ignore_window: str | None) -> str | None:
 def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
     saved = read_plan(path)
     header = saved.header
-    given = {name: str(value) for name, value in header.inputs.items()}
-    loaded = load(project, Named(Path(header.runbook), Path(header.inventory), given, header.limit, header.lab))
+    named = Named(project.root / header.runbook, project.root / header.inventory, {}, header.limit, header.lab)
+    loaded = load(project, named, header.inputs)
     stop = Stop()
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
         check_plan_applies(header, loaded, journal)
         run = new_run_id(SystemClock())
+        folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
-        if not (saved.totals.pending or saved.totals[Outlook.CHECK]):
-            return _nothing_to_do()
+        if not _anything_to_do(saved.totals):
+            return _nothing_to_do(saved.totals)
         check_windows(stage, ignored=watch.ignore_window is not None)
-        with PlanWriter(_run_plan(project, run), header) as writer:
+        with PlanWriter(folder / PLAN_FILE, header) as writer:
             for item in saved.items:
                 writer.add(item)
         begin = Begin(run, header, saved.totals, expectations(saved.items), watch.ignore_window)
@@ -110,11 +112,12 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
         run = new_run_id(SystemClock())
+        folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
         header = header_of(loaded, stage.scene.clock)
-        made = _plan(stage, header, run, watch)
-        if not (made.totals.pending or made.totals[Outlook.CHECK] or made.errors):
-            return _nothing_to_do()
+        made = _plan(stage, header, folder, watch)
+        if not _anything_to_do(made.totals):
+            return _nothing_to_do(made.totals)
         check_windows(stage, ignored=watch.ignore_window is not None)
         if not watch.yes and not _agreed(loaded, made):
             say("Nothing was applied.")
@@ -123,18 +126,12 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
         return _start(stage, journal, begin, watch, stop)
 
 
-def _plan(stage: Stage, header: PlanHeader, run: str, watch: Watch) -> MadePlan:
+def _plan(stage: Stage, header: PlanHeader, folder: Path, watch: Watch) -> MadePlan:
     """Plans into the run's folder, showing it when anybody is to read it."""
     shown = watch.output == "human" and not (watch.yes and not sys.stdout.isatty())
     sinks: list[PlanSink] = [views_for("human", header, verbose=watch.verbose)] if shown else []
-    with PlanWriter(_run_plan(stage.loaded.project, run), header) as writer:
+    with PlanWriter(folder / PLAN_FILE, header) as writer:
         return make_plan(stage, [*sinks, writer], detail=shown)
-
-
-def _run_plan(project: Project, run: str) -> Path:
-    folder = project.run_folder(run)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / PLAN_FILE
 
 
 def _agreed(loaded: Loaded, made: MadePlan) -> bool:
@@ -149,8 +146,16 @@ def _agreed(loaded: Loaded, made: MadePlan) -> bool:
     return answer.strip() == "yes"
 
 
-def _nothing_to_do() -> int:
-    say("Nothing to do: everything is as the runbook wants it. 0 changes.")
+def _anything_to_do(totals: Totals) -> bool:
+    """What could not be read while planning counts: it is tried, and fails aloud."""
+    return totals.pending or bool(totals[Outlook.CHECK] or totals[Outlook.ERROR])
+
+
+def _nothing_to_do(totals: Totals) -> int:
+    if totals[Outlook.NOTHING]:
+        say("Nothing to do: everything is as the runbook wants it. 0 changes.")
+    else:
+        say("Nothing to do: no step applies to any item. 0 changes.")
     return 0
 
 

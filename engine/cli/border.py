@@ -34,6 +34,10 @@ def explain(error: Exception) -> int:
     if isinstance(error, ActionFailure):
         click.echo(f"{_mark()}{error.why}", err=True)
         return 1
+    if isinstance(error, OSError) and error.filename is not None:
+        # A folder where a file was meant, a full disk, no permission: the machine's state, not our mistake.
+        click.echo(f"{_mark()}{error.strerror}: {error.filename}", err=True)
+        return 1
     return _report_bug(error)
 
 

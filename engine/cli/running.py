@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
-from engine.cli.output import data, data_json, say, wants_color
+from engine.cli.output import data, data_json, say, wants_color, warn
 from engine.execution.stop import Stop
 from engine.model.event import Record
 from engine.model.run import RunStatus, fold
@@ -45,14 +46,39 @@ def watching(watch: Watch, journal: Journal, stage: Stage, run: str) -> Iterator
     """Shows the run while it goes: live on a terminal, plain lines elsewhere, events as JSON lines when asked."""
     with ExitStack() as stack:
         if watch.output == "jsonl":
-            journal.subscribe(_jsonl)
+            journal.subscribe(_while_heard(_jsonl, sys.stdout))
         elif watch.output == "human":
-            journal.subscribe(_progress(stack, stage, run))
+            journal.subscribe(_while_heard(_progress(stack, stage, run), sys.stderr))
         if watch.log is not None:
             log = importlib.import_module("engine.reporting.log").LogObserver(watch.log, stage.secrets.redact)
             stack.callback(log.close)
-            journal.subscribe(log.on_records)
+            journal.subscribe(_while_heard(log.on_records))
         yield
+
+
+def _while_heard(
+    watcher: Callable[[Sequence[Record]], None], stream: TextIO | None = None
+) -> Callable[[Sequence[Record]], None]:
+    """The watcher, until nobody takes what it writes (a pipe closed by ``head``, a terminal that is gone, a full disk): the
+    run is journalled all the same, and goes on without it."""
+    heard = True
+
+    def tell(records: Sequence[Record]) -> None:
+        nonlocal heard
+        if not heard:
+            return
+        try:
+            watcher(records)
+        except OSError as error:
+            heard = False
+            if stream is not None:
+                # What is left in its buffer would fail once more at exit, and spoil the exit code.
+                with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+            with suppress(OSError):
+                warn(f"the run can no longer be followed here ({error.strerror}); it goes on: switchover status")
+
+    return tell
 
 
 def _jsonl(records: Sequence[Record]) -> None:
@@ -74,21 +100,36 @@ def _progress(stack: ExitStack, stage: Stage, run: str) -> Callable[[Sequence[Re
 
 @contextmanager
 def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Ctrl-C or TERM: nothing new starts, what runs may finish. A second Ctrl-C leaves at once; resume resolves the doubt."""
+    """Ctrl-C, TERM or a lost terminal: nothing new starts, what runs may finish. A second Ctrl-C leaves at once; resume
+    resolves the doubt."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set:
-            os.write(2, b"\nLeft at once. What was under way is in doubt until: switchover resume\n")
+        if stop.is_set and number != signal.SIGHUP:
+            _tell(_CURSOR + b"\nLeft at once. What was under way is in doubt until: switchover resume\n")
             os._exit(130)
         stop.set(signal.Signals(number).name)
-        os.write(2, b"\nStopping: nothing new starts, what is running may finish. Again to leave at once.\n")
+        _tell(b"\nStopping: nothing new starts, what is running may finish. Again to leave at once.\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Whoever was started with HUP ignored (nohup) means to outlive the terminal.
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heeded.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_CURSOR = b"\x1b[?25h" if sys.stderr.isatty() else b""
+"""Shows the cursor again, which the live view hides."""
+
+
+def _tell(text: bytes) -> None:
+    """From inside a signal handler, where the terminal may be gone."""
+    with suppress(OSError):
+        os.write(2, text)
 
 
 def finish(journal: Journal, run: str, status: RunStatus, watch: Watch) -> int:

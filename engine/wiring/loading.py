@@ -59,15 +59,15 @@ class Loaded:
         return f"{self.inventory.customer}@lab" if self.named.lab else self.inventory.customer
 
 
-def load(project: Project, named: Named) -> Loaded:
-    """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together."""
+def load(project: Project, named: Named, inputs: Mapping[str, object] | None = None) -> Loaded:
+    """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
+    them, values and not text, instead of what ``named`` gives."""
     runbook, inventory, found = _read(project, named)
     templates = Templates(project.templates)
     if runbook is not None:
         actions = catalog(step.action for step in runbook.steps())
         found += check_runbook(runbook, specs_of(actions), inventory, templates)
-    inputs: Mapping[str, object] = {}
-    if runbook is not None:
+    if runbook is not None and inputs is None:
         try:
             inputs = resolve_inputs(runbook, named.given)
         except InvalidInput as invalid:
@@ -75,7 +75,7 @@ def load(project: Project, named: Named) -> Loaded:
     if runbook is None or inventory is None or any(diagnostic.is_error for diagnostic in found):
         raise InvalidInput(found)
     _resume_collector()
-    return Loaded(project, named, runbook, inventory, templates, actions, inputs, tuple(found))
+    return Loaded(project, named, runbook, inventory, templates, actions, inputs or {}, tuple(found))
 
 
 def _resume_collector() -> None:
@@ -145,10 +145,10 @@ def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
         created_at=clock.now().isoformat(timespec="seconds"),
         version=__version__,
         scope=loaded.scope,
-        runbook=str(loaded.named.runbook),
+        runbook=loaded.project.portable(loaded.named.runbook),
         runbook_name=runbook.name,
         runbook_title=runbook.title,
-        inventory=str(loaded.named.inventory),
+        inventory=loaded.project.portable(loaded.named.inventory),
         customer=inventory.title or inventory.customer,
         runbook_digest=runbook.digest,
         inventory_digest=inventory.digest,

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
-from engine.model.errors import StalePlan, SwitchoverError, WindowShut
+from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
@@ -145,6 +145,11 @@ def check_plan_applies(header: PlanHeader, loaded: Loaded, journal: Journal) -> 
         raise StalePlan(
             "The plan is stale", f"Since it was made, {_listed(changed)} changed. Look at what would happen now: make a new plan."
         )
+    check_not_applied(header, journal)
+
+
+def check_not_applied(header: PlanHeader, journal: Journal) -> None:
+    """Raises ``StalePlan`` when a run has applied the plan already."""
     earlier = journal.run_of_plan(header.plan_id)
     if earlier is not None:
         raise StalePlan(
@@ -190,17 +195,20 @@ class Begin:
 
 
 def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus:
-    """Takes the scope, journals the start and runs to the end, or to where it must wait."""
+    """Takes the scope, journals the start and runs to the end, or to where it must wait. The run's folder must be pinned."""
     lease = _lease(stage, begin.run)
     journal.acquire(lease)
     try:
-        pin(stage.loaded, begin.run)
-        stage.scene.begin_run(stage.scene.clock.now())
+        # Again, now that nobody else can: two may have been asked to apply one plan, and the first is done with it.
+        check_not_applied(begin.header, journal)
+        _make_durable(stage.loaded.project.run_folder(begin.run))
         started = ev.RunStarted(
             begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
             totals_of(begin.totals),
         )
         journal.flush(journal.append(begin.run, [started, *_names(stage), *_overrides(stage, begin.ignore_window, lease.actor)]))
+        # The time on record, so that a run taken up again tells templates the same.
+        stage.scene.begin_run(next(iter(journal.read(begin.run))).at)
         return _run(stage, journal, Order(begin.run, stage.work, begin.expected), begin.ignore_window, stop)
     finally:
         journal.release(lease)
@@ -210,23 +218,28 @@ def resume(
     stage: Stage, journal: Journal, state: RunState, stop: Stop, *,
     first: Sequence[ev.Event] = (), ignore_window: str | None = None,
 ) -> RunStatus:
-    """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts."""
+    """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts.
+
+    Raises ``LockHeld`` when the run went on elsewhere since ``state`` was read: what was answered to may be settled by now.
+    """
     lease = _lease(stage, state.run)
     journal.acquire(lease)
     try:
-        if ignore_window is None and state.overrides:
-            ignore_window = state.overrides[-1].reason
-            overrides: list[ev.Event] = []
-        else:
-            overrides = _overrides(stage, ignore_window, lease.actor)
+        if next(iter(journal.read(state.run, state.last_seq)), None) is not None:
+            raise LockHeld(
+                f"Run {state.run} has just gone on elsewhere",
+                f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
+            )
+        plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
+        forgiven = state.tripped is not None
+        overrides = _overrides(stage, ignore_window, lease.actor)
         for event in first:
             if isinstance(event, ev.ItemAnswered):
                 stage.outbox.settle(stage.loaded.scope, event.address, done=event.answer == "done")
         events = [ev.RunResumed(lease.actor, lease.host, lease.pid), *first, *overrides]
         journal.flush(journal.append(state.run, events))
         state = fold(journal.read(state.run))
-        plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
-        order = Order(state.run, stage.work, expectations(plan.items), state.items)
+        order = Order(state.run, stage.work, expectations(plan.items), state.items, forgiven)
         return _run(stage, journal, order, ignore_window, stop)
     finally:
         journal.release(lease)
@@ -260,15 +273,42 @@ def _overrides(stage: Stage, reason: str | None, who: str) -> list[ev.Event]:
 # ---------------------------------------------------------------- a run's folder
 
 
-def pin(loaded: Loaded, run: str) -> None:
-    """Puts copies of runbook and inventory into the run's folder: a run keeps to the revision it began with."""
+@contextmanager
+def pinned(loaded: Loaded, journal: Journal, run: str) -> Iterator[Path]:
+    """The folder of a run that is to begin, with copies of runbook and inventory: a run keeps to the revision it began with.
+
+    Copied as soon as they were read, since somebody may edit them while the operator looks at the plan. The folder goes when
+    no run came of it.
+    """
     folder = loaded.project.run_folder(run)
-    (folder / "inventory").mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copyfile(loaded.named.runbook, folder / "runbook.yml")
-    for name in loaded.inventory.files:
-        target = folder / "inventory" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(loaded.named.inventory / name, target)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+        _copy(loaded.named.runbook, folder / "runbook.yml")
+        for name in loaded.inventory.files:
+            _copy(loaded.named.inventory / name, folder / "inventory" / name)
+        yield folder
+    finally:
+        with suppress(JournalBroken):  # who cannot tell whether it began keeps the folder
+            if all(info.run != run for info in journal.runs(loaded.scope)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # an inventory may hold secrets
+    with os.fdopen(descriptor, "wb") as copy, source.open("rb") as original:
+        shutil.copyfileobj(original, copy)
+
+
+def _make_durable(folder: Path) -> None:
+    """Waits until the folder is on disk with all in it: without it the run could not be taken up after a power cut."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def load_pinned(project: Project, state: RunState) -> Loaded:
@@ -280,7 +320,7 @@ def load_pinned(project: Project, state: RunState) -> Loaded:
             f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it began with; restore it."
         )
     named = Named(folder / "runbook.yml", folder / "inventory", {}, header.limit, header.lab)
-    loaded = load(project, replace(named, given={name: str(value) for name, value in header.inputs.items()}))
+    loaded = load(project, named, header.inputs)
     changed = differences(header, loaded)
     if changed:
         raise StalePlan(
@@ -289,7 +329,7 @@ def load_pinned(project: Project, state: RunState) -> Loaded:
             + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
         )
     # Secrets stay where they are: references start from the real folder, not from the copy.
-    return replace(loaded, named=replace(loaded.named, inventory=Path(header.inventory)), inputs=header.inputs)
+    return replace(loaded, named=replace(loaded.named, inventory=project.root / header.inventory))
 
 
 def run_header(state: RunState) -> PlanHeader:
@@ -330,6 +370,9 @@ def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: st
                     f"{address} is not in doubt", f"In doubt are: {', '.join(open_ones) if open_ones else 'none'}."
                 )
             events.append(ev.ItemAnswered(address, answer, who))
+            # What waited for it in the same lane goes on with it.
+            waiting = (a for a, i in state.items.items() if i.status is ItemStatus.BLOCKED and i.why == address)
+            events += [ev.ItemReopened(blocked, who) for blocked in waiting]
     return events
 
 

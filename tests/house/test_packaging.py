@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ("schemas", "templates", "runbooks", "inventories")
 SHIPPED = ("engine", "tests", "docs", ".ci", *DATA)
 _LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".bench-venv", ".switchover", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info",
+    ".git", ".venv", ".bench*", ".switchover", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info",
 )
 
 

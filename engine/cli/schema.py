@@ -61,6 +61,8 @@ def editor_schema() -> str:
     """
     schema: dict[str, Any] = json.loads((shipped("schemas") / "runbook.json").read_text(encoding="utf-8"))
     actions = sorted(catalog().items())
+    # References are relative to where the file stands, not to the name the runbook's schema goes by.
+    del schema["$id"]
     schema["title"] = "A runbook, with the arguments of every action"
     # Names of actions from other packages are fine too: an editor offers the known ones and accepts any.
     known = [{"const": name, "description": action.doc} for name, action in actions]

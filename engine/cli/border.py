@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import tempfile
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -18,6 +18,7 @@ from engine.model.errors import ActionFailure, SwitchoverError
 from engine.reporting.diagnostics import format_diagnostics
 
 _BUG = 70
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def explain(error: Exception) -> int:
@@ -34,9 +35,10 @@ def explain(error: Exception) -> int:
     if isinstance(error, ActionFailure):
         click.echo(f"{_mark()}{error.why}", err=True)
         return 1
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL):
         # A folder where a file was meant, a full disk, no permission: the machine's state, not our mistake.
-        click.echo(f"{_mark()}{error.strerror}: {error.filename}", err=True)
+        where = error.filename or "what was to be written, to stdout or a file, did not fit"
+        click.echo(f"{_mark()}{error.strerror}: {where}", err=True)
         return 1
     return _report_bug(error)
 
@@ -47,14 +49,25 @@ def _mark() -> str:
 
 def _report_bug(error: Exception) -> int:
     trace = "".join(traceback.format_exception(error))
-    descriptor, name = tempfile.mkstemp(prefix="switchover-bug-", suffix=".txt")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"switchover {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        file.write(f"{datetime.now(UTC).isoformat()}\n\n{trace}")
+    details = (
+        f"switchover {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"{datetime.now(UTC).isoformat()}\n\n{trace}"
+    )
     click.echo(f"{_mark()}This is a bug in switchover: {type(error).__name__}", err=True)
     click.echo(
-        f"  Nothing you wrote should lead here. The details are in {Path(name)}; please report them. "
+        f"  Nothing you wrote should lead here. {_put_down(details)} "
         "The journal is intact: switchover status shows where the run stands.",
         err=True,
     )
     return _BUG
+
+
+def _put_down(details: str) -> str:
+    """Says where the details are; they follow in the text itself when there is no room for a file."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="switchover-bug-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(details)
+    except OSError:
+        return f"Please report these details:\n{details}"
+    return f"The details are in {name}; please report them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import sys
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
     # Until everything is loaded there is no garbage, and afterwards hardly any: ``wiring.loading`` sets the collector to work.
     gc.disable()
-    sys.exit(run(arguments))
+    sys.exit(_flushed(run(arguments)))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +93,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code: int = importlib.import_module("engine.cli.border").explain(error)
         return code
     return result if isinstance(result, int) else 0
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once stdout took everything. Left to the interpreter's end, a full disk would be a traceback there."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # or the interpreter tries once more
+        if error.errno == errno.EPIPE:  # its reader has had enough
+            return code
+        click.echo(f"error: what was to be printed could not be written: {error.strerror}", err=True)
+        return code or 1
+    return code
 
 
 if __name__ == "__main__":

@@ -234,6 +234,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     try:
         if not path.exists():
             raise broken.absent(path)
+        if path.stat().st_size == 0:
+            raise broken.emptied(path)
     except OSError as error:
         raise broken.unreachable(path, error) from error
     uri = path.resolve().as_uri()

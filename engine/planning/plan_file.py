@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,7 @@ class PlanWriter:
         try:
             descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
-            raise SwitchoverError(f"Cannot write the plan to {self._path}", f"{error.strerror}.") from error
+            raise self._unwritable(error) from error
         self._file = os.fdopen(descriptor, "wb")
         self._line({"format": FORMAT, "header": {f.name: getattr(self._header, f.name) for f in fields(PlanHeader)}})
         return self
@@ -60,22 +61,40 @@ class PlanWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._file is None:
             return
-        if kind is None:
-            seal = {"totals": totals_of(self._totals), "digest": self._hash.hexdigest()}
-            self._file.write(orjson.dumps(seal) + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)
+        if kind is not None:
+            self._discard(self._file)
+            return
+        try:
+            self._close(self._file)
+        except OSError as full:
+            self._discard(self._file)
+            raise self._unwritable(full) from full
+
+    def _close(self, file: BinaryIO) -> None:
+        seal = {"totals": totals_of(self._totals), "digest": self._hash.hexdigest()}
+        file.write(orjson.dumps(seal) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        self._temporary.replace(self._path)
+
+    def _discard(self, file: BinaryIO) -> None:
+        with suppress(OSError):  # closing writes what is left, which fails again on a full disk
+            file.close()
+        self._temporary.unlink(missing_ok=True)
 
     def _line(self, value: Mapping[str, Any]) -> None:
         line = orjson.dumps(value, default=str) + b"\n"
         self._hash.update(line)
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(line)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> SwitchoverError:
+        return SwitchoverError(f"Cannot write the plan to {self._path}", f"{error.strerror}.")
 
 
 def read_plan(path: Path) -> PlanFile:

@@ -35,5 +35,16 @@ generated: venv
 	$(BIN)/switchover schema --write
 	$(BIN)/python -m tests.house.reference
 
+# What things cost, beside a floor and beside the peers. Informs, never fails; GROUPS="plan ssh" measures a part of it.
+bench: venv servers
+	$(BIN)/python -m tests.benchmarks.run $(GROUPS)
+
+bench-peers: .bench-venv/.ready
+
+.bench-venv/.ready: tests/benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
 clean:
 	rm -rf $(VENV) .bench-venv build dist *.egg-info

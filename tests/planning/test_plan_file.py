@@ -12,7 +12,8 @@ from engine.planning.plan_file import read_plan, write_plan
 
 HEADER = PlanHeader(
     "p1", "2026-11-23T17:00:00-05:00", "0.1.0", "example-dental", "runbooks/x.yml", "x", "X", "inventories/example-dental",
-    "Example Dental", "r", "i", "t", {"phone.config": 1}, {"ticket": "T-1"}, ("phones",), lab=True, git_commit=None, git_dirty=None,
+    "Example Dental", "r", "i", "t", {"phone.config": 1}, {"ticket": "T-1"}, ("phones",),
+    lab=True, git_commit=None, git_dirty=None,
 )
 ITEMS = (
     PlannedItem("phones/config[805ec0a10001]", "phones/move", "phones/config", "805ec0a10001", "phone.config", Outlook.NOTHING),

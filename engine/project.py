@@ -73,14 +73,18 @@ class Project:
             return str(path)
 
 
-def find_project(start: Path | None = None) -> Project:
-    """The project ``start`` (default: the current folder) is in: the nearest folder upwards with ``.switchover`` or
-    ``runbooks``; the folder itself when there is none. ``SWITCHOVER_PROJECT`` overrides."""
+def find_project(named: Path | None = None) -> Project:
+    """The project of the current folder: the nearest folder upwards with ``.switchover`` or ``runbooks``.
+
+    Where there is none, that of ``named``, a runbook or plan the command was given, so that whoever stands elsewhere still
+    shares the project's journal and lease; else the current folder. ``SWITCHOVER_PROJECT`` overrides.
+    """
     override = os.environ.get("SWITCHOVER_PROJECT")
     if override:
         return Project(Path(override).resolve())
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
+    here = Path.cwd().resolve()
+    beside = () if named is None else named.resolve().parents
+    for folder in (here, *here.parents, *beside):
         if (folder / ".switchover").is_dir() or (folder / "runbooks").is_dir():
             return Project(folder)
     return Project(here)

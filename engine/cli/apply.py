@@ -61,7 +61,7 @@ def command(
     ignore_window: str | None, output: str, log: Path | None, verbose: bool,
 ) -> int:
     """Apply a saved PLAN, exactly; or plan RUNBOOK for an inventory, show it, ask, and apply it."""
-    project = find_project()
+    project = find_project(target)
     watch = Watch(output, log, yes=yes, ignore_window=_reason(ignore_window), verbose=verbose)
     if _is_plan(target):
         if inventory is not None or given or limit or lab:

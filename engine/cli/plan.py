@@ -40,7 +40,7 @@ def command(
     out: Path | None, output: str, detailed_exitcode: bool, verbose: bool,
 ) -> int:
     """Read the real systems and show, item by item, what RUNBOOK would change. Writes nothing anywhere."""
-    project = find_project()
+    project = find_project(runbook)
     loaded = load(project, Named(runbook, inventory, parse_given(given), limit, lab))
     print_warnings(loaded.warnings)
     with ExitStack() as stack:

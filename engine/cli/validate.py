@@ -21,7 +21,7 @@ from engine.wiring.loading import check_files
 @output_option
 def command(runbook: Path, inventory: Path | None, given: tuple[str, ...], output: str) -> int:
     """Check RUNBOOK, and with -i an inventory too, without reaching for any system."""
-    found = check_files(find_project(), runbook, inventory, parse_given(given))
+    found = check_files(find_project(runbook), runbook, inventory, parse_given(given))
     errors = [diagnostic for diagnostic in found if diagnostic.is_error]
     if output != "human":
         data_json({"format": "switchover.diagnostics/1", "diagnostics": [as_json(diagnostic) for diagnostic in found]})

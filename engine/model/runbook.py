@@ -65,7 +65,7 @@ class Step:
     when: str | None = None
     retry: Retry = Retry()
     timeout_s: float = 60.0
-    """For one attempt: each exchange with the other side must end within what is left of it."""
+    """For each exchange with the other side: looking, writing, and every read-back has this long."""
     settle_s: float | None = None
     """How long read-back may take to show the change; None = the action's own."""
 

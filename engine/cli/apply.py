@@ -19,7 +19,7 @@ from engine.cli.options import (
     set_option,
     yes_option,
 )
-from engine.cli.output import say, warn
+from engine.cli.output import data_line, say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
 from engine.cli.running import Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
@@ -96,7 +96,7 @@ def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
         folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
         if not _anything_to_do(saved.totals):
-            return _nothing_to_do(saved.totals)
+            return _nothing_to_do(saved.totals, watch)
         check_windows(stage, ignored=watch.ignore_window is not None)
         with PlanWriter(folder / PLAN_FILE, header) as writer:
             for item in saved.items:
@@ -117,7 +117,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
         header = header_of(loaded, stage.scene.clock)
         made = _plan(stage, header, folder, watch)
         if not _anything_to_do(made.totals):
-            return _nothing_to_do(made.totals)
+            return _nothing_to_do(made.totals, watch)
         check_windows(stage, ignored=watch.ignore_window is not None)
         if not watch.yes and not _agreed(loaded, made):
             say("Nothing was applied.")
@@ -151,7 +151,10 @@ def _anything_to_do(totals: Totals) -> bool:
     return totals.pending or bool(totals[Outlook.CHECK] or totals[Outlook.ERROR])
 
 
-def _nothing_to_do(totals: Totals) -> int:
+def _nothing_to_do(totals: Totals, watch: Watch) -> int:
+    if watch.output != "human":
+        # A program that reads stdout is told too; there is no run to name.
+        data_line({"format": "switchover.run/1", "run": None, "status": "nothing to do", "counts": {}})
     if totals[Outlook.NOTHING]:
         say("Nothing to do: everything is as the runbook wants it. 0 changes.")
     else:

@@ -34,6 +34,11 @@ def data_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
 
 
+def data_line(value: Any) -> None:
+    """A result as one line of JSON, to stdout."""
+    click.echo(orjson.dumps(value, default=str).decode())
+
+
 def warn(text: str) -> None:
     """Something to know, to stderr."""
     mark = click.style("warning: ", fg="yellow", bold=True) if wants_color(err=True) else "warning: "

@@ -95,17 +95,21 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     started = state.started_at if state is not None else None
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:
-        _require_secrets(loaded, source)
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
-        yield Stage(loaded, scene, source, scene.work(), known, outbox)
+        work = scene.work()
+        _require_secrets(loaded, work, source)
+        yield Stage(loaded, scene, source, work, known, outbox)
     finally:
         source.close()
 
 
-def _require_secrets(loaded: Loaded, source: Connections) -> None:
-    """Raises ``InvalidInput`` with every secret that connections need and nobody supplies, before anything is reached for."""
+def _require_secrets(loaded: Loaded, work: Sequence[BlockWork], source: Connections) -> None:
+    """Raises ``InvalidInput`` with every secret that connections need and nobody supplies, before anything is reached for.
+
+    Only connections of steps that have something to work on: who moves the phones alone need not know the carrier's key.
+    """
     missing: list[Diagnostic] = []
-    for name in dict.fromkeys(_connections_used(loaded)):
+    for name in dict.fromkeys(_connections_used(loaded, work)):
         try:
             source.settings(name)
         except InvalidInput as invalid:
@@ -114,8 +118,11 @@ def _require_secrets(loaded: Loaded, source: Connections) -> None:
         raise InvalidInput(missing)
 
 
-def _connections_used(loaded: Loaded) -> Iterator[str]:
-    for step in loaded.runbook.steps():
+def _connections_used(loaded: Loaded, work: Sequence[BlockWork]) -> Iterator[str]:
+    # Without a limit every lane of a block has the same steps.
+    lanes = (lane for block in work for lane in (block.lanes if loaded.named.limit else block.lanes[:1]))
+    steps = {compiled.step.address: compiled.step for lane in lanes for compiled in lane.steps}
+    for step in steps.values():
         for argument in arguments_of(loaded.catalog[step.action].Args).values():
             name = step.args.get(argument.name) if argument.connection else None
             if isinstance(name, str) and name in loaded.inventory.connections:

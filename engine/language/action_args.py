@@ -58,7 +58,7 @@ class ArgumentCheck:
         elif argument.connection:
             yield from self._connection(argument, value, path)
         elif argument.template:
-            yield from self._template_file(value, path)
+            yield from self._template_files(value, argument.template, path)
 
     def _connection(self, argument: Argument, value: str, path: DataPath) -> Iterator[Diagnostic]:
         if self.inventory is None:
@@ -76,13 +76,18 @@ class ArgumentCheck:
                      f"{argument.name!r} needs one of type {' or '.join(argument.connection)}."
             yield self._problem("Wrong type of connection", detail, path)
 
-    def _template_file(self, name: str, path: DataPath) -> Iterator[Diagnostic]:
-        if self.templates.has(name):
-            yield from self.templates.check_file(name)
+    def _template_files(self, value: str, endings: tuple[str, ...], path: DataPath) -> Iterator[Diagnostic]:
+        if not value:  # none is named
             return
-        folders = " or ".join(self.templates.display(folder) for folder in self.templates.folders)
-        detail = f"There is no template file {name!r} in {folders}."
-        yield self._problem("Template file not found", detail, path, did_you_mean(name, self.templates.names()))
+        first = value + endings[0]
+        if not self.templates.has(first):
+            folders = " or ".join(self.templates.display(folder) for folder in self.templates.folders)
+            known = [name.removesuffix(endings[0]) for name in self.templates.names() if name.endswith(endings[0])]
+            detail = f"There is no template file {first!r} in {folders}."
+            yield self._problem("Template file not found", detail, path, did_you_mean(value, known))
+        for ending in endings:
+            if self.templates.has(value + ending):
+                yield from self.templates.check_file(value + ending)
 
     def _problem(self, summary: str, detail: str, path: DataPath, hint: str = "", *, at_key: bool = False) -> Diagnostic:
         span = self.source.key(path) if at_key else self.source.value(path)

@@ -24,14 +24,15 @@ def arg(
     default: Any = MISSING,
     connection: tuple[str, ...] = (),
     choices: tuple[object, ...] = (),
-    template: bool = False,
+    template: bool | tuple[str, ...] = False,
     examples: tuple[object, ...] = (),
     minimum: float | None = None,
 ) -> Any:
     """Declares one argument. ``connection``: it names a connection of the inventory, of one of these types.
-    ``template``: it names a template file. ``examples`` go into the schema for editors."""
+    ``template``: it names a template file; or, given endings, one file for each, of which the first must be there.
+    ``examples`` go into the schema for editors."""
     metadata = {
-        "doc": doc, "connection": connection, "choices": choices, "template": template,
+        "doc": doc, "connection": connection, "choices": choices, "template": ("",) if template is True else template or (),
         "examples": examples, "minimum": minimum,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -48,7 +49,8 @@ class Argument:
     accepts: Mapping[str, object]
     """JSON Schema of a rendered value."""
     connection: tuple[str, ...]
-    template: bool
+    template: tuple[str, ...]
+    """Endings of the template files it names; empty when it names none."""
 
 
 class BadArgument(ValueError):
@@ -74,7 +76,7 @@ def arguments_of(cls: type) -> dict[str, Argument]:
         required = field.default is MISSING and field.default_factory is MISSING
         found[field.name] = Argument(
             field.name, meta.get("doc", ""), required, None if required else field.default,
-            accepts, tuple(meta.get("connection", ())), bool(meta.get("template")),
+            accepts, tuple(meta.get("connection", ())), tuple(meta.get("template", ())),
         )
     return found
 

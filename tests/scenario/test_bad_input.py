@@ -130,7 +130,8 @@ def _one_phone(tmp_path: Path, form: str) -> Folder:
     folder = project_at(tmp_path / "project", CUTOVER)
     (tmp_path / "served").mkdir()
     inventory = f"{INVENTORY}/inventory.yml"
-    folder.edit(inventory, "{type: tftp, host: prov.example.net, timeout_s: 0.5}", f"{{type: local, root: {tmp_path / 'served'}}}")
+    local = f"{{type: local, root: {tmp_path / 'served'}}}"
+    folder.edit(inventory, "{type: tftp, host: prov.example.net, timeout_s: 0.5}", local)
     folder.edit(inventory, "  numbers: {file: numbers.csv}\n", "  numbers: {items: []}\n")
     folder.edit(f"{INVENTORY}/users.csv", "501,Ansel Bright", "0101,no")
     template = folder.root / "templates/provisioning/yealink/phone.cfg.j2"

@@ -24,7 +24,7 @@ class MailSendArgs:
     template: str = arg(
         "Templates of text and HTML: `mail/notice` stands for `mail/notice.txt.j2` and, when there is one, "
         "`mail/notice.html.j2`. Instead of `text`.",
-        default="", examples=("mail/cutover-start",),
+        default="", examples=("mail/cutover-start",), template=(".txt.j2", ".html.j2"),
     )
     text: str = arg("The text itself, instead of `template`.", default="")
     html: str = arg("HTML beside `text`. Values are not escaped here; in a template they are.", default="")

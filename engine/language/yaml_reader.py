@@ -218,9 +218,14 @@ class _Build:
             if event.anchor is not None and kind is ScalarEvent:
                 self.anchors[event.anchor] = (key, 1)
             key = keys.setdefault(key, key)
-            if key in result or key in ("<<", ""):
+            if key in result or not key or key == "<<":
                 self._refuse_key(key, event, start)
-            result[key] = node(get(), depth + 1)
+            event = get()
+            if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
+                # What nearly every value is, without a call of its own: as ``_node`` does it.
+                result[key] = resolve(event.value) if event.implicit[0] else event.value
+            else:
+                result[key] = node(event, depth + 1)
 
     def _odd_key(self, event: Any, depth: int) -> str:
         mark = event.start_mark

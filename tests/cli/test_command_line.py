@@ -17,7 +17,9 @@ from tests.support.project import INVENTORY, NAMED, RUNBOOK, Folder, project_at
 
 HEAVY = {"paramiko", "httpx", "aiosmtpd", "rich"}
 """What no help needs."""
-SLOW = HEAVY | {"yaml", "jinja2", "jsonschema", "jsonschema_rs", "phonenumbers", "holidays", "sqlite3", "cryptography", "structlog"}
+SLOW = HEAVY | {
+    "yaml", "jinja2", "jsonschema", "jsonschema_rs", "phonenumbers", "holidays", "sqlite3", "cryptography", "structlog",
+}
 """What the list of commands and the version do not need either."""
 
 

@@ -32,8 +32,12 @@ ITEM = [
     ("before effect", 2), ("after effect", 2),
     *((f"{where} item_changed", 2) for where in AROUND_A_COMMIT),
 ]
-FIRST_ITEM = [(boundary, 1) for boundary, _ in ITEM]
+FIRST_ITEM = [("after commit item_intended", 1), ("before effect", 1), ("after effect", 1)]
 LATER_IN_CHUNK = [("before effect", 3), ("after effect", 3), ("before effect", 5), ("after effect", 5)]
+ROUND_THE_EFFECT = [
+    ("after append item_intended", 2), ("after commit item_intended", 2), ("before effect", 2), ("after effect", 2),
+    ("before append item_changed", 2), ("inside commit item_changed", 2),
+]
 
 
 def planned(tmp_path: Path, runbook: str, mark: str, lab: Lab) -> Folder:
@@ -138,9 +142,9 @@ def test_files_by_tftp_survive_kill_9(tmp_path: Path, lab: Lab, boundary: str, n
     all_is_well(folder, mark, *(f"files/note[{mac}]" for mac in ("805ec0570501", "64167fc55902", "c074ad3cc003")))
 
 
-@named(ITEM)
+@named(ROUND_THE_EFFECT)
 def test_numbers_at_the_carrier_survive_kill_9(tmp_path: Path, lab: Lab, boundary: str, nth: int) -> None:
-    mark = f"+1202555{100 + ITEM.index((boundary, nth)):04d}"
+    mark = f"+1202555{100 + ROUND_THE_EFFECT.index((boundary, nth)):04d}"
     folder = planned(tmp_path, "numbers.yml", mark, lab)
     before = lab.patches()
     killed(folder, boundary, nth)

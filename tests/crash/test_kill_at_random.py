@@ -15,7 +15,7 @@ import pytest
 
 from engine.model.run import ItemStatus, RunStatus
 from tests.support.cli import Ended, ended, under_way
-from tests.support.project import NAMED, Folder, Lab, project_at, statuses
+from tests.support.project import NAMED, RUNBOOK, Folder, Lab, project_at, statuses
 
 KILLS = 4
 MACS = ("805ec0570501", "64167fc55902", "c074ad3cc003", "887556c9d404", "000413cc2805")
@@ -57,6 +57,8 @@ def test_a_cutover_killed_at_random_ends_as_if_nothing_had_happened(tmp_path: Pa
     lab.reset()
     dice = random.Random(seed)
     folder = project_at(tmp_path / "project", lab=lab)
+    folder.edit(RUNBOOK, "settle: 6s", "settle: 3s")
+    folder.edit(RUNBOOK, "settle: 3s", "settle: 2s")
     folder.plan()
     command = ["apply", "c.plan"]
     for _ in range(KILLS):

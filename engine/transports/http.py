@@ -307,7 +307,7 @@ def _parsed(headers: Mapping[str, str], body: bytes) -> Any:
         return None
     try:
         return json_module.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested deeper than anything meant to be read
         return None
 
 

@@ -44,6 +44,7 @@ APP = WebApp((
     Route("GET", "/api/long", lambda request: WebReply(200, body=LONG, content_type="text/plain")),
     Route("GET", "/api/broken", lambda request: WebReply(200, body=b"{", content_type="application/json")),
     Route("GET", "/api/untyped", lambda request: WebReply(200, body=b"[1]", content_type="text/html")),
+    Route("GET", "/api/deep", lambda request: WebReply(200, body=b"[" * 100_000, content_type="application/json")),
     Route("GET", "/api/zip", lambda request: WebReply(200, body=b"no gzip", headers={"Content-Encoding": "gzip"})),
     Route("GET", "/api/{domain}/place", _echo),
 ))
@@ -178,6 +179,7 @@ def test_json_is_parsed_whatever_its_content_type_says(connect: Open) -> None:
     assert connect().request("GET", "/untyped").data == [1]
     broken = connect().request("GET", "/broken")
     assert (broken.data, broken.body) == (None, b"{")
+    assert connect().request("GET", "/deep").data is None
 
 
 def test_an_endless_answer_is_refused(connect: Open) -> None:

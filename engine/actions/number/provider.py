@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -121,6 +121,42 @@ def data_of(reply: HttpReply, what: str) -> Any:
     if not isinstance(reply.data, Mapping):
         raise Permanent(f"{what}: the answer ({reply.status}) is not JSON; is 'url' of the connection really this carrier's API?")
     return reply.data
+
+
+def object_at(found: Mapping[str, Any], name: str, what: str) -> Mapping[str, Any]:
+    """The object that an answer holds as ``name``. Raises ``Permanent`` when it holds none: then it is no such API's answer."""
+    value = found.get(name)
+    if not isinstance(value, Mapping):
+        raise _odd(what, name)
+    return value
+
+
+def settings_at(found: Mapping[str, Any], name: str, what: str) -> Mapping[str, Any]:
+    """The same where it may be left out, or be null: then empty."""
+    return {} if found.get(name) is None else object_at(found, name, what)
+
+
+def objects_at(found: Mapping[str, Any], name: str, what: str) -> Sequence[Mapping[str, Any]]:
+    """The list of objects that an answer holds as ``name``. Raises as ``object_at`` does."""
+    value = found.get(name)
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        raise _odd(what, name)
+    return value
+
+
+def text_at(found: Mapping[str, Any], name: str, what: str) -> str:
+    """The text or number that an answer holds as ``name``, as text. Raises as ``object_at`` does."""
+    value = found.get(name)
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise _odd(what, name)
+    return str(value)
+
+
+def _odd(what: str, name: str) -> Permanent:
+    return Permanent(
+        f"{what}: the answer is JSON, but its {name!r} is missing or of another kind than this carrier's API gives. Is 'url' of"
+        " the connection really this carrier's API, and does nothing rewrite answers on the way?"
+    )
 
 
 def refusal(reply: HttpReply, what: str) -> Permanent:

@@ -20,7 +20,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from engine.actions.number.provider import Fields, Line, data_of, not_ours, refusal
+from engine.actions.number.provider import (
+    Fields,
+    Line,
+    data_of,
+    not_ours,
+    object_at,
+    objects_at,
+    refusal,
+    settings_at,
+    text_at,
+)
 from engine.model.errors import Permanent
 from engine.ports import HttpSession
 
@@ -42,10 +52,10 @@ class TelnyxForwarding:
     number: str
 
     def read(self, http: HttpSession) -> Line:
-        found = find_number(http, self.number)
-        reply = http.request("GET", _voice(str(found["id"])))
-        voice = data_of(reply, f"reading the voice settings of {self.number} at Telnyx")["data"]
-        return Line(str(found["id"]), _forwarding(voice.get("call_forwarding") or {}))
+        what = f"reading the voice settings of {self.number} at Telnyx"
+        number_id = text_at(find_number(http, self.number), "id", what)
+        voice = object_at(data_of(http.request("GET", _voice(number_id)), what), "data", what)
+        return Line(number_id, _forwarding(settings_at(voice, "call_forwarding", what)))
 
     def write(self, http: HttpSession, line: Line, fields: Fields) -> None:
         # The spec has no null here: what was not set goes back as empty, or is left as it is.
@@ -70,18 +80,19 @@ class TelnyxCallerId:
     def read(self, http: HttpSession) -> Line:
         connection = self.line or self._connection_of_number(http)
         path = _path_of_connection(http, connection)
-        found = data_of(http.request("GET", path), f"reading SIP connection {connection} at Telnyx")["data"]
-        outbound = found.get("outbound") or {}
+        what = f"reading SIP connection {connection} at Telnyx"
+        outbound = settings_at(object_at(data_of(http.request("GET", path), what), "data", what), "outbound", what)
         return Line(path, _override(outbound), _beside_override(outbound))
 
     def write(self, http: HttpSession, line: Line, fields: Fields) -> None:
         override = {"ani_override": fields.get("ani_override") or ""}
         if fields.get("ani_override_type"):
             override["ani_override_type"] = fields["ani_override_type"]
+        what = "changing the outbound caller ID at Telnyx"
         reply = http.request("PATCH", line.id, json={"outbound": override})
-        found = data_of(reply, "changing the outbound caller ID at Telnyx")["data"]
+        outbound = settings_at(object_at(data_of(reply, what), "data", what), "outbound", what)
         # Nothing published says whether a nested object is merged or replaced, so the answer is looked at.
-        lost = sorted(name for name, value in line.rest.items() if (found.get("outbound") or {}).get(name) != value)
+        lost = sorted(name for name, value in line.rest.items() if outbound.get(name) != value)
         if lost:
             raise Permanent(f"the caller ID was set, but Telnyx changed {', '.join(lost)} beside it; put that right")
 
@@ -102,8 +113,8 @@ def may_show(http: HttpSession, number: str) -> bool:
     reply = http.request("GET", f"/v2/verified_numbers/{quote(number, safe='')}")
     if reply.status == 404:
         return any(True for _ in _matching(http, number))
-    verified = data_of(reply, f"asking Telnyx whether {number} is verified")["data"]
-    return bool(verified.get("verified_at"))
+    what = f"asking Telnyx whether {number} is verified"
+    return bool(object_at(data_of(reply, what), "data", what).get("verified_at"))
 
 
 def find_number(http: HttpSession, number: str) -> Mapping[str, Any]:
@@ -116,23 +127,25 @@ def find_number(http: HttpSession, number: str) -> Mapping[str, Any]:
 
 
 def _matching(http: HttpSession, number: str) -> Iterator[Mapping[str, Any]]:
+    what = f"looking {number} up at Telnyx"
     page, pages = 1, 1
     while page <= pages:
         params = {"filter[phone_number]": number.lstrip("+"), "page[number]": str(page), "page[size]": str(_PAGE)}
-        body = data_of(http.request("GET", "/v2/phone_numbers", params=params), f"looking {number} up at Telnyx")
-        yield from (found for found in body["data"] if found["phone_number"] == number)
-        pages = int((body.get("meta") or {}).get("total_pages", 1))
+        body = data_of(http.request("GET", "/v2/phone_numbers", params=params), what)
+        yield from (found for found in objects_at(body, "data", what) if found.get("phone_number") == number)
+        total = settings_at(body, "meta", what).get("total_pages")
+        pages = total if isinstance(total, int) else 1
         page += 1
 
 
 def _path_of_connection(http: HttpSession, connection: str) -> str:
-    name = quote(connection, safe="")
+    name, what = quote(connection, safe=""), f"looking SIP connection {connection} up at Telnyx"
     reply = http.request("GET", f"/v2/connections/{name}")
     if reply.status == 404:
         raise Permanent(f"there is no SIP connection {connection} on this Telnyx account; the portal shows the ids, under Voice")
     if reply.status != 200:
-        raise refusal(reply, f"looking SIP connection {connection} up at Telnyx")
-    kind = data_of(reply, f"looking SIP connection {connection} up at Telnyx")["data"].get("record_type")
+        raise refusal(reply, what)
+    kind = text_at(object_at(data_of(reply, what), "data", what), "record_type", what)
     if kind not in _FOLDERS:
         raise Permanent(f"{connection} is a {kind} at Telnyx; a caller ID can be set on {', '.join(_FOLDERS)} only")
     return f"/v2/{_FOLDERS[kind]}/{name}"

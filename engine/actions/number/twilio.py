@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from engine.actions.number.provider import Fields, Line, data_of, not_ours
+from engine.actions.number.provider import Fields, Line, data_of, not_ours, objects_at, text_at
 from engine.model.errors import Permanent
 from engine.ports import HttpSession
 
@@ -45,7 +45,7 @@ class TwilioForwarding:
 
     def read(self, http: HttpSession) -> Line:
         for found in _pages(http, f"{_NUMBERS}.json", "incoming_phone_numbers", self.number):
-            return Line(str(found["sid"]), _answering(found))
+            return Line(text_at(found, "sid", f"looking {self.number} up at Twilio"), _answering(found))
         raise not_ours(self.number, "Twilio")
 
     def write(self, http: HttpSession, line: Line, fields: Fields) -> None:
@@ -89,9 +89,14 @@ def _answering(found: Mapping[str, Any]) -> Fields:
 
 
 def _pages(http: HttpSession, path: str, collection: str, number: str) -> Iterator[Mapping[str, Any]]:
+    what = f"looking {number} up at Twilio"
     params: dict[str, str] | None = {"PhoneNumber": number, "PageSize": _PAGE}
+    seen: set[str] = set()
     while path:
-        body = data_of(http.request("GET", path, params=params), f"looking {number} up at Twilio")
-        yield from (found for found in body[collection] if found["phone_number"] == number)
+        body = data_of(http.request("GET", path, params=params), what)
+        yield from (found for found in objects_at(body, collection, what) if found.get("phone_number") == number)
         # The next page's address has its query in it already.
-        path, params = body.get("next_page_uri") or "", None
+        path, params = text_at(body, "next_page_uri", what) if body.get("next_page_uri") else "", None
+        if path in seen:
+            raise Permanent(f"{what}: the pages of the answer go in a circle at {path}; is 'url' really this carrier's API?")
+        seen.add(path)

@@ -8,8 +8,8 @@ Every command is recorded: as ``write`` when it changed a file of the root, else
 ``read`` and ``write``.
 
 Faults, their subject the command, the path, or nothing for a connection: ``slow``; ``refuse`` (hangs up at once), ``auth``
-(refuses the login), ``keyboard`` (takes no plain password, only an answer to its question), ``die`` (carries the command out,
-then hangs up without an answer).
+(refuses the login), ``keyboard`` (takes no plain password, only an answer to its question), ``die`` (carries out the
+command, or over SFTP the rename or removal, then hangs up without an answer).
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ def _receive(stream: socket.socket, device: Device, key: Ed25519Key) -> list[Tra
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport = Transport(stream)
     transport.add_server_key(key)
-    transport.set_subsystem_handler("sftp", SFTPServer, RootedFiles, device.board, device.root)
+    transport.set_subsystem_handler("sftp", SFTPServer, RootedFiles, device.board, device.root, transport.close)
     transport.start_server(event=threading.Event(), server=_Desk(device, transport))
     return [transport]
 

@@ -17,10 +17,11 @@ from engine.lab.board import Board
 class RootedFiles(SFTPServerInterface):
     """Whatever path is asked for, it lies below ``root``."""
 
-    def __init__(self, server: ServerInterface, board: Board, root: Path, *_: Any) -> None:
+    def __init__(self, server: ServerInterface, board: Board, root: Path, hang_up: Callable[[], None], *_: Any) -> None:
         super().__init__(server)
         self._board = board
         self._root = root
+        self._hang_up = hang_up
 
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:
         writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) != 0
@@ -46,7 +47,7 @@ class RootedFiles(SFTPServerInterface):
         return self._look("lstat", path, Path.lstat)
 
     def remove(self, path: str) -> int:
-        return self._alter("remove", path, Path.unlink)
+        return self._or_die(path, self._alter("remove", path, Path.unlink))
 
     def rename(self, oldpath: str, newpath: str) -> int:
         """Plain SFTP: an existing file is not replaced."""
@@ -55,7 +56,7 @@ class RootedFiles(SFTPServerInterface):
         return self.posix_rename(oldpath, newpath)
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
-        return self._alter("rename", oldpath, lambda old: old.replace(self._place(newpath)))
+        return self._or_die(newpath, self._alter("rename", oldpath, lambda old: old.replace(self._place(newpath))))
 
     def mkdir(self, path: str, attr: SFTPAttributes) -> int:
         return self._alter("mkdir", path, Path.mkdir)
@@ -90,6 +91,12 @@ class RootedFiles(SFTPServerInterface):
         except OSError as error:
             return SFTPServer.convert_errno(error.errno or 0)
         return SFTP_OK
+
+    def _or_die(self, path: str, status: int) -> int:
+        """The fault ``die``: what shows at ``path`` was done, and nobody hears of it."""
+        if self._board.fault("die", path) is not None:
+            self._hang_up()
+        return status
 
 
 class _Handle(SFTPHandle):

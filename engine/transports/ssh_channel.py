@@ -12,12 +12,14 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from paramiko import Channel, Message, Transport
 from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_OPEN, cMSG_CHANNEL_REQUEST
 
 _REKEY_POLL_S = 0.1
 _FETCH = 1 << 16
+_LAST_WORD_S = 0.1
 
 
 def send_exec(channel: Channel, command: str) -> bool:
@@ -41,6 +43,31 @@ def send_eof(channel: Channel) -> None:
         channel.eof_sent = True
 
     _post(channel, _message(channel, cMSG_CHANNEL_EOF), note)
+
+
+class TimedChannel:
+    """A channel as SFTP uses it. A file takes several requests, and the deadline is for all of them together: each wait ends
+    with it, where a channel's own time-out would begin anew with every answer."""
+
+    def __init__(self, channel: Channel, deadline: Callable[[], float]) -> None:
+        self._channel = channel
+        self._deadline = deadline
+
+    def recv(self, size: int) -> bytes:
+        """Raises ``TimeoutError`` when time is up."""
+        left = self._deadline()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._channel.settimeout(left)
+        return self._channel.recv(size)
+
+    def send(self, data: bytes) -> int:
+        """Does not wait for anything but room, so that a request to tidy up can leave when time is up."""
+        self._channel.settimeout(max(self._deadline(), _LAST_WORD_S))
+        return self._channel.send(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
 
 
 def _message(channel: Channel, kind: bytes, *fields: str | bytes | bool) -> Message:

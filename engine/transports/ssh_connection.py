@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from paramiko import Channel, ChannelException, SFTPClient, SSHException, Transport
 from paramiko.ssh_exception import IncompatiblePeer
@@ -17,7 +18,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from engine.model.errors import Permanent, Temporary
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing, log_in
-from engine.transports.ssh_channel import PendingSession, TcpStream, TunnelStream
+from engine.transports.ssh_channel import PendingSession, TcpStream, TimedChannel, TunnelStream
 from engine.transports.ssh_exec import Exchange, broken
 from engine.transports.ssh_host_keys import HostKeys
 from engine.transports.ssh_settings import Deadline, SshSettings, connect_left, seconds_left
@@ -107,12 +108,12 @@ class SshConnection:
 
     @contextmanager
     def sftp(self, deadline: Deadline) -> Iterator[SFTPClient]:
-        """An SFTP client of one's own, for a few requests. Time-outs come out as ``TimeoutError``."""
+        """An SFTP client of one's own, for a few requests. All of them have to end before the deadline: ``TimeoutError``."""
         with self._session(deadline) as channel:
             channel.settimeout(seconds_left(deadline, self._where, "opening SFTP"))
             try:
                 channel.invoke_subsystem("sftp")
-                client = SFTPClient(channel)
+                client = SFTPClient(cast(Channel, TimedChannel(channel, deadline)))
             except (SSHException, EOFError) as error:
                 if self.is_alive:
                     raise Permanent(f"{self._where}: the server offers no SFTP: {error}") from error

@@ -106,11 +106,15 @@ class Root:
             raise _Refused(1, "File not found")
 
     def replace(self, name: str, content: bytes) -> None:
-        """Stores a file in one step."""
+        """Stores a file in one step. Raises ``_Refused`` as tftpd-hpa would."""
         place = self._place(name)
         temporary = place.with_name(f".{os.getpid()}.{next(self._serial)}.part")
-        temporary.write_bytes(content)
-        temporary.replace(place)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(place)
+        except OSError:  # a folder stands in its place
+            temporary.unlink(missing_ok=True)
+            raise _Refused(2, "Access violation") from None
 
     def _place(self, name: str) -> Path:
         parts = PurePosixPath(name.lstrip("/")).parts

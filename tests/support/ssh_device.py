@@ -24,6 +24,7 @@ class SshDevice:
 
     folder: Path
     port: int
+    pid: int
 
     @property
     def root(self) -> Path:
@@ -69,7 +70,7 @@ def ssh_device(folder: Path, seed: Mapping[str, Any] | None = None) -> Iterator[
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, (folder / "ssh.err").read_text()
-        yield SshDevice(folder, json.loads(line)["ready"]["ssh"])
+        yield SshDevice(folder, json.loads(line)["ready"]["ssh"], process.pid)
     finally:
         process.terminate()
         process.wait(timeout=10)

@@ -21,10 +21,11 @@ from engine.cli.options import (
 )
 from engine.cli.output import data_line, say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
-from engine.cli.running import Watch, finish, stop_on_signals, watching
+from engine.cli.running import Followed, Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
 from engine.model.errors import SwitchoverError
 from engine.model.plan import Outlook, PlanHeader, Totals
+from engine.model.run import RunState
 from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
 from engine.ports import Journal
 from engine.project import Project, find_project
@@ -163,6 +164,7 @@ def _nothing_to_do(totals: Totals, watch: Watch) -> int:
 
 
 def _start(stage: Stage, journal: Journal, begin: Begin, watch: Watch, stop: Stop) -> int:
-    with watching(watch, journal, stage, begin.run), stop_on_signals(stop):
+    followed = Followed(RunState())
+    with watching(watch, journal, stage, begin.run, followed), stop_on_signals(stop):
         status = start(stage, journal, begin, stop)
-    return finish(journal, begin.run, status, watch)
+    return finish(journal, begin.run, status, watch, followed)

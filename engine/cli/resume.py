@@ -10,7 +10,7 @@ import click
 
 from engine.cli.options import ignore_window_option, log_option, output_option
 from engine.cli.output import say, warn
-from engine.cli.running import Watch, finish, stop_on_signals, watching
+from engine.cli.running import Followed, Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
 from engine.model.event import Event
 from engine.model.run import RunState, RunStatus
@@ -57,6 +57,7 @@ def take_up(run: str | None, watch: Watch, first: Callable[[RunState], Sequence[
             return 0
         loaded = load_pinned(project, state)
         stage = stack.enter_context(open_stage(loaded, journal, state.run, stop, state))
-        with watching(watch, journal, stage, state.run), stop_on_signals(stop):
+        followed = Followed(state)
+        with watching(watch, journal, stage, state.run, followed), stop_on_signals(stop):
             status = resume(stage, journal, state, stop, first=events, ignore_window=watch.ignore_window)
-        return finish(journal, state.run, status, watch)
+        return finish(journal, state.run, status, watch, followed)

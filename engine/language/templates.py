@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.runtime import Context as JinjaContext
+from jinja2.runtime import new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.language.nearest import did_you_mean
@@ -197,7 +199,7 @@ class Templates:
             template = self._compiled.get(name)
             if template is None:
                 template = self._compiled[name] = self._files.get_template(name)
-            return "".join(template.root_render_func(template.new_context(context)))  # type: ignore[arg-type]  # any mapping will do
+            return "".join(template.root_render_func(_bound(template, context)))
         except (InvalidInput, DependsOnLaterError):
             raise
         except Exception as error:  # noqa: BLE001  # anything a template does wrong is the template's
@@ -294,16 +296,24 @@ def _content(path: Path) -> str:
         return ""
 
 
+def _bound(template: Template, context: Context) -> JinjaContext:
+    """What ``Template.new_context`` gives. That copies Jinja's own names one by one, for each rendering, from a chain of mappings
+    that for us has a single link."""
+    environment = template.environment
+    names = {**environment.globals, **context}
+    return new_context(environment, template.name, template.blocks, names, shared=True, globals=environment.globals)
+
+
 def _joined(template: Template) -> Callable[[Context], Any]:
     def run(context: Context) -> Any:
-        return "".join(template.root_render_func(template.new_context(context)))  # type: ignore[arg-type]  # any mapping will do
+        return "".join(template.root_render_func(_bound(template, context)))
 
     return run
 
 
 def _evaluated(template: Template) -> Callable[[Context], Any]:
     def run(context: Context) -> Any:
-        bound = template.new_context(context)  # type: ignore[arg-type]  # any mapping will do
+        bound = _bound(template, context)
         for _ in template.root_render_func(bound):
             pass
         return _settled(bound.vars["result"])

@@ -6,7 +6,7 @@ a ``Secret`` and leaves it through ``reveal`` at the moment a transport needs it
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -16,6 +16,10 @@ _SHORTEST = 4
 """Shorter values are masked by the field they stand in, not by search: replacing every ``12`` would ruin the text."""
 _MANY = 4
 """Values past which one pattern is quicker than a search for each form."""
+
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.~-]")
+"""What URL encoding alters."""
 
 
 class Secret:
@@ -79,9 +83,9 @@ class Redactor:
 
 def _encodings(value: str) -> set[str]:
     raw = value.encode()
-    encoded = base64.b64encode(raw).decode()
+    encoded = binascii.b2a_base64(raw, newline=False).decode()
     url_safe = encoded.replace("+", "-").replace("/", "_")
-    return {
-        value, quote(value, safe=""), quote_plus(value), raw.hex(),
-        encoded, encoded.rstrip("="), url_safe, url_safe.rstrip("="),
-    }
+    forms = {value, raw.hex(), encoded, encoded.rstrip("="), url_safe, url_safe.rstrip("=")}
+    if _NOT_PLAIN.search(value):
+        forms |= {quote(value, safe=""), quote_plus(value)}
+    return forms

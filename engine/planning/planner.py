@@ -89,8 +89,9 @@ class Planner:
         why = ""
         if isinstance(change, Unpredictable):
             outlook, why = Outlook.UNPREDICTABLE, redact(change.why)
-        return replace(
-            blank, outlook=outlook, why=why, summary=redact(change.summary),
+        return PlannedItem(  # named one by one: ``replace`` looks every field up, for every item
+            address=blank.address, block=blank.block, step=blank.step, item=blank.item, action=blank.action, label=blank.label,
+            outlook=outlook, why=why, summary=redact(change.summary),
             fields=shown_fields(change.fields, redact), notes=tuple(map(redact, change.notes)),
             reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
             diff=diff_lines(change.texts, redact) if self.detail else (),

@@ -52,6 +52,10 @@ class Stores:
     """The same, refusing to be written: what planning gets."""
 
 
+_Way = tuple[Any, Mapping[str, object], tuple[str, ...]]
+"""A connection's pool, settings, and what else the pool is told."""
+
+
 class Connections:
     """The sessions of one plan or run: one pool per transport, one connection per host."""
 
@@ -68,6 +72,7 @@ class Connections:
         self._connections, self._secrets = connections, secrets
         self._pools: dict[str, Any] = {}
         self._settings: dict[str, Mapping[str, object]] = {}
+        self._ways: dict[tuple[str, str], _Way] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.RLock()
 
@@ -83,6 +88,7 @@ class Connections:
             for pool in self._pools.values():
                 pool.close()
             self._pools.clear()
+            self._ways.clear()
 
     # ------------------------------------------------------------ for bound sessions
 
@@ -105,16 +111,21 @@ class Connections:
 
     def session(self, name: str, kind: str, binding: Binding, host: str | None = None) -> Any:
         """A session of the wanted kind. Raises ``Permanent`` when the connection's type is of another."""
+        pool, settings, arguments = self._ways.get((name, kind)) or self._way(name, kind)
+        if host is not None and not settings.get("fixed_host"):
+            settings = {**settings, "host": host}
+        deadline = _seconds_left(self.clock, binding.deadline)
+        return pool.session(*arguments, settings, binding.read_only, deadline)
+
+    def _way(self, name: str, kind: str) -> _Way:
+        """Worked out once for each connection: sessions are opened three times an item."""
         connection = self.connection(name)
         provides, module, pool = _TRANSPORTS[connection.type]
         if provides != kind and (provides, kind) != ("shell", "files"):
             raise Permanent(f"connection '{name}' is of type {connection.type}, which gives no {kind}")
-        settings = self.settings(name)
-        if host is not None and not settings.get("fixed_host"):
-            settings = {**settings, "host": host}
-        deadline = _seconds_left(self.clock, binding.deadline)
         arguments = (name, connection.type) if kind == "http" else ()
-        return self._pool(module, pool).session(*arguments, settings, binding.read_only, deadline)
+        found = self._ways[name, kind] = (self._pool(module, pool), self.settings(name), arguments)
+        return found
 
     def named_lock(self, name: str) -> threading.Lock:
         with self._lock:

@@ -13,7 +13,7 @@ from engine import __version__
 from engine.cli import border
 from engine.cli.main import COMMANDS
 from tests.support.cli import environment, switchover
-from tests.support.project import INVENTORY, NAMED, RUNBOOK, Folder, project_at
+from tests.support.project import NAMED, RUNBOOK, Folder, project_at, served_here
 
 HEAVY = {"paramiko", "httpx", "aiosmtpd", "rich"}
 """What no help needs."""
@@ -27,9 +27,7 @@ SLOW = HEAVY | {
 def folder(tmp_path: Path) -> Folder:
     """A project whose phones' files go into a folder of this machine: plans and runs need no lab."""
     folder = project_at(tmp_path / "project")
-    (tmp_path / "served").mkdir()
-    local = f"{{type: local, root: {tmp_path / 'served'}}}"
-    folder.edit(f"{INVENTORY}/inventory.yml", "{type: tftp, host: prov.example.net, timeout_s: 0.5}", local)
+    served_here(folder, tmp_path / "served")
     return folder
 
 

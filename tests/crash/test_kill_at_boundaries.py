@@ -15,7 +15,7 @@ import pytest
 
 from engine.model.run import RunStatus
 from tests.support.cli import TIMEOUT_S, Ended, environment, under_way
-from tests.support.project import Folder, Lab, project_at, statuses, wait_until
+from tests.support.project import Folder, Lab, inodes, project_at, served_here, statuses, wait_until
 
 HERE = Path(__file__).parent
 GIVEN = ("-i", "inventories/kestrel")
@@ -99,10 +99,7 @@ def runbook_of(folder: Folder) -> str:
 @pytest.fixture
 def chunked(tmp_path: Path) -> Folder:
     folder = project_at(tmp_path / "project", HERE / "runbooks" / "chunked.yml")
-    served = tmp_path / "served"
-    served.mkdir()
-    folder.edit("inventories/kestrel/inventory.yml", "{type: tftp, host: prov.example.net, timeout_s: 0.5}",
-                f"{{type: local, root: {served}}}")
+    served_here(folder, tmp_path / "served")
     folder.quick("plan", "runbooks/chunked.yml", *GIVEN, "--out", "c.plan").must(0)
     return folder
 
@@ -110,20 +107,16 @@ def chunked(tmp_path: Path) -> Folder:
 PHONES = [f"files/config[{mac}]" for mac in ("805ec0570501", "64167fc55902", "c074ad3cc003", "887556c9d404", "000413cc2805")]
 
 
-def inodes(folder: Folder) -> dict[str, int]:
-    """Whole files in the served folder. Every write makes a new inode, because files are replaced and not overwritten."""
-    return {file.name: file.stat().st_ino for file in (folder.root.parent / "served").glob("[!.]*")}
-
-
 @named([*START, *FIRST_ITEM, *ITEM, *LATER_IN_CHUNK, *FINISH])
-def test_files_in_chunks_survive_kill_9(chunked: Folder, boundary: str, nth: int) -> None:
+def test_files_in_chunks_survive_kill_9(tmp_path: Path, chunked: Folder, boundary: str, nth: int) -> None:
+    served = tmp_path / "served"
     killed(chunked, boundary, nth)
-    written = inodes(chunked)
+    written = inodes(served)
     taken_up(chunked)
-    finished = inodes(chunked)
+    finished = inodes(served)
     assert len(finished) == 6
     assert {name: finished[name] for name in written} == written, "a file was written a second time"
-    assert not list((chunked.root.parent / "served").glob(".*")), "a half-written file was left behind"
+    assert not list(served.glob(".*")), "a half-written file was left behind"
     all_is_well(chunked, None, *PHONES)
 
 

@@ -57,8 +57,7 @@ def test_a_cutover_killed_at_random_ends_as_if_nothing_had_happened(tmp_path: Pa
     lab.reset()
     dice = random.Random(seed)
     folder = project_at(tmp_path / "project", lab=lab)
-    folder.edit(RUNBOOK, "settle: 6s", "settle: 3s")
-    folder.edit(RUNBOOK, "settle: 3s", "settle: 2s")
+    folder.edit(RUNBOOK, "settle: 4s", "settle: 2s")
     folder.plan()
     command = ["apply", "c.plan"]
     for _ in range(KILLS):

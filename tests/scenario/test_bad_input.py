@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.project import CUTOVER, INVENTORY, NAMED, RUNBOOK, Folder, project_at
+from tests.support.project import CUTOVER, INVENTORY, NAMED, RUNBOOK, Folder, project_at, served_here
 
 HERE = Path(__file__).parent
 CASES = [case for file in sorted((HERE / "bad_input").glob("*.yml")) for case in yaml.safe_load(file.read_text(encoding="utf-8"))]
@@ -128,10 +128,8 @@ def test_what_yaml_and_spreadsheets_like_to_change_arrives_as_it_was_written(tmp
 
 def _one_phone(tmp_path: Path, form: str) -> Folder:
     folder = project_at(tmp_path / "project", CUTOVER)
-    (tmp_path / "served").mkdir()
     inventory = f"{INVENTORY}/inventory.yml"
-    local = f"{{type: local, root: {tmp_path / 'served'}}}"
-    folder.edit(inventory, "{type: tftp, host: prov.example.net, timeout_s: 0.5}", local)
+    served_here(folder, tmp_path / "served")
     folder.edit(inventory, "  numbers: {file: numbers.csv}\n", "  numbers: {items: []}\n")
     folder.edit(f"{INVENTORY}/users.csv", "501,Ansel Bright", "0101,no")
     template = folder.root / "templates/provisioning/yealink/phone.cfg.j2"

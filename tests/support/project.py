@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.journal.sqlite import SqliteJournal
-from engine.lab.control import add_fault, clear_faults, lab_down, lab_status
+from engine.lab.control import add_fault, clear_faults, lab_down, lab_reset, lab_status
 from engine.model.event import Event
 from engine.model.run import RunState, fold
 from engine.project import Project
@@ -43,7 +43,7 @@ class Lab:
 
     def reset(self) -> None:
         """Everything as seeded."""
-        switchover(self.home, "lab", "reset").must(0)
+        lab_reset(self.folder)
 
     def is_marked(self) -> bool:
         """Whether anything was written to it, or a fault was set."""
@@ -169,6 +169,18 @@ def project_at(root: Path, runbook: Path = CUTOVER, inventory: Path = KESTREL, l
     if lab is not None:
         (root / ".switchover" / "lab").symlink_to(lab.folder, target_is_directory=True)
     return Folder(root)
+
+
+def served_here(folder: Folder, served: Path) -> None:
+    """Has the phones' files go into a folder of this machine: plans and runs of them need no lab."""
+    served.mkdir()
+    there = "{type: tftp, host: prov.example.net, timeout_s: 0.5}"
+    folder.edit(f"{INVENTORY}/inventory.yml", there, f"{{type: local, root: {served}}}")
+
+
+def inodes(served: Path) -> dict[str, int]:
+    """Whole files in a served folder. Every write makes a new inode, because files are replaced and not overwritten."""
+    return {file.name: file.stat().st_ino for file in served.glob("[!.]*")}
 
 
 @contextlib.contextmanager

@@ -120,6 +120,22 @@ def test_files_in_chunks_survive_kill_9(tmp_path: Path, chunked: Folder, boundar
     all_is_well(chunked, None, *PHONES)
 
 
+@named([
+    ("before append run_resumed", 1), ("after commit run_resumed", 1), ("before effect", 1), ("after effect", 2),
+    ("inside commit item_changed", 1), ("after commit run_finished", 1),
+])
+def test_a_run_that_is_killed_again_while_it_is_taken_up_can_be_taken_up_again(
+    tmp_path: Path, chunked: Folder, boundary: str, nth: int
+) -> None:
+    killed(chunked, "before effect", 3)
+    child(chunked, boundary, nth, "resume").must(-9)
+    written = inodes(tmp_path / "served")
+    chunked.run("resume").must(0)
+    finished = inodes(tmp_path / "served")
+    assert {name: finished[name] for name in written} == written, "a file was written a second time"
+    all_is_well(chunked, None, *PHONES)
+
+
 # ---------------------------------------------------------------- the lab: every item in a thread of its own
 
 

@@ -14,7 +14,7 @@ from engine.actions.phone.vendors import Model, model_of
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
-from engine.ports import Sessions
+from engine.ports import FileSession, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +105,33 @@ class PhoneConfig:
         for file in cast(tuple[FileSeen, ...], change.payload):
             kept = None if file.before is None else at.keep.put(file.before)
             files.write(file.path, file.after)
-            written.append({"path": file.path, "kept": kept})
+            written.append({"path": file.path, "kept": kept, "wrote": _digest(file.after).hex()})
         return Receipt({"files": written}, summary=f"{len(written)} file{'s' if len(written) != 1 else ''} written")
 
     def undo(self, receipt: Receipt, args: PhoneConfigArgs, at: Sessions, *, key: str) -> None:
-        """Puts the former contents back and removes what was new, the boot file first."""
+        """Puts the former contents back and removes what was new, the boot file first. Raises ``Permanent``, before it touches
+        any, when somebody changed one since."""
         files = at.files(args.connection)
         entries = cast("list[Mapping[str, str | None]]", receipt.data["files"])
-        for entry in reversed(entries):
-            path, kept = str(entry["path"]), entry["kept"]
-            if kept is not None:
-                files.write(path, at.keep.get(kept))
+        restorations = [found for entry in reversed(entries) if (found := _restoration(entry, files, at)) is not None]
+        for path, before in restorations:
+            if before is not None:
+                files.write(path, before)
             elif files.can_remove:
                 files.remove(path)
             else:
                 raise Permanent(
                     f"{path} was new, and the protocol of connection {args.connection!r} cannot delete: remove it on the server"
                 )
+
+
+def _restoration(entry: Mapping[str, str | None], files: FileSession, at: Sessions) -> tuple[str, bytes | None] | None:
+    """The path of a receipt's file and what it held, None for nothing; None when that is so already."""
+    path, kept = str(entry["path"]), entry["kept"]
+    before, now = None if kept is None else at.keep.get(kept), files.read(path)
+    if now is not None and now != before and _digest(now).hex() != entry["wrote"]:
+        raise Permanent(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
+    return None if now == before else (path, before)
 
 
 def phone_facts(model: Model, args: PhoneConfigArgs) -> dict[str, object]:

@@ -86,14 +86,21 @@ class TftpFile:
         seen = cast(FileSeen, change.payload)
         kept = None if seen.before is None else at.keep.put(seen.before)
         at.files(args.connection).write(args.path, seen.after)
-        return Receipt({"path": args.path, "kept": kept}, summary=f"{args.path}: {len(seen.after)} bytes written")
+        data = {"path": args.path, "kept": kept, "wrote": _digest(seen.after).hex()}
+        return Receipt(data, summary=f"{args.path}: {len(seen.after)} bytes written")
 
     def undo(self, receipt: Receipt, args: TftpFileArgs, at: Sessions, *, key: str) -> None:
-        """Writes back what the file held. Raises ``Permanent`` when it was new: TFTP cannot delete."""
+        """Writes back what the file held. Raises ``Permanent`` when it was new, which TFTP cannot delete, and when somebody
+        changed it since."""
         path, kept = str(receipt.data["path"]), receipt.data["kept"]
         if kept is None:
             raise Permanent(f"{path} was new, and TFTP has no way to delete it: remove it on the server itself")
-        at.files(args.connection).write(path, at.keep.get(str(kept)))
+        files, before = at.files(args.connection), at.keep.get(str(kept))
+        now = files.read(path)
+        if now is not None and now != before and _digest(now).hex() != receipt.data["wrote"]:
+            raise Permanent(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
+        if now != before:
+            files.write(path, before)
 
 
 _HINTS = ("pass", "secret", "token", "apikey", "api_key", "credential")
@@ -147,8 +154,12 @@ def _shown(data: bytes) -> str:
 
 
 def _token(seen: FileSeen) -> str:
-    before = b"absent" if seen.before is None else hashlib.sha256(seen.before).digest()
-    return hashlib.sha256(before + hashlib.sha256(seen.after).digest()).hexdigest()[:32]
+    before = b"absent" if seen.before is None else _digest(seen.before)
+    return hashlib.sha256(before + _digest(seen.after)).hexdigest()[:32]
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _notes(args: TftpFileArgs, seen: FileSeen) -> list[str]:

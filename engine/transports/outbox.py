@@ -45,10 +45,13 @@ class FileOutbox:
         return self._read(self._entry(message_id))
 
     def of_attempt(self, key: str) -> OutboxEntry | None:
+        path = self._attempt(key)
         try:
-            message_id = self._attempt(key).read_text(encoding="utf-8")
+            message_id = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _unusable(path, "read", error) from error
         return self.status(message_id)
 
     def put(self, message_id: str, message: bytes, *, scope: str, address: str, key: str) -> None:
@@ -84,6 +87,8 @@ class FileOutbox:
             return path.read_bytes()
         except FileNotFoundError:
             raise Permanent(f"the outbox in {self._folder} does not hold the text of {message_id}") from None
+        except OSError as error:
+            raise _unusable(path, "read", error) from error
 
     def _writing(self) -> threading.Lock:
         if self._read_only:
@@ -108,6 +113,8 @@ class FileOutbox:
             return OutboxEntry(**{**data, "at": datetime.fromisoformat(data["at"])})
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _unusable(path, "read", error) from error
         except (ValueError, TypeError, KeyError) as error:
             raise Permanent(
                 f"{path} is no entry of an outbox ({error}). Without it nobody can tell whether a mail was sent: "
@@ -124,7 +131,22 @@ def _digest(name: str) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Writes a file in one step, on disk when it returns: a mark that a power cut takes back would send a mail twice."""
+    """Writes a file in one step, on disk when it returns: a mark that a power cut takes back would send a mail twice.
+    Raises ``Permanent`` when it cannot."""
+    try:
+        _replace_on_disk(path, data)
+    except OSError as error:
+        raise _unusable(path, "written", error) from error
+
+
+def _unusable(path: Path, verb: str, error: OSError) -> Permanent:
+    return Permanent(
+        f"the outbox cannot be {verb}: {path}: {error.strerror or error}. Without it nobody could tell whether a mail was sent:"
+        " make room or give yourself access there, then try again"
+    )
+
+
+def _replace_on_disk(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.unlink(missing_ok=True)

@@ -84,3 +84,13 @@ def test_many_threads_may_put_the_same_content(tmp_path: Path) -> None:
     assert len(set(names)) == 1
     assert len(names) == 8
     assert keep.get(names[0]) == b"config" * 1000
+
+
+def test_content_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """Not taken for content that is gone."""
+    keep = FileKeep(tmp_path)
+    name = keep.put(b"config")
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(Permanent, match="cannot be read"):
+        keep.get(name)

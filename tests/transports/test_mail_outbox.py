@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -114,3 +116,41 @@ def test_a_damaged_entry_stops_the_mail_instead_of_sending_it_again(outbox: File
     path.write_text('{"message_id": "<01', encoding="utf-8")
     with pytest.raises(Permanent, match="is no entry of an outbox"):
         outbox.status(ID)
+
+
+def test_an_outbox_that_cannot_be_used_is_said_and_is_no_bug(tmp_path: Path) -> None:
+    """A full disk or a file in its place: no mail leaves that nobody could keep track of."""
+    (tmp_path / "file").write_text("")
+    outbox = FileOutbox(tmp_path / "file" / "outbox", lambda: NOON)
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: outbox.status(ID), lambda: outbox.of_attempt("key"), lambda: outbox.message(ID), lambda: put(outbox),
+    )
+    for use in uses:
+        with pytest.raises(Permanent, match=r"the outbox cannot be .*file/outbox.*: Not a directory"):
+            use()
+
+
+def test_many_threads_keep_many_messages_apart(outbox: FileOutbox) -> None:
+    """Lanes send side by side."""
+
+    def send(number: int) -> None:
+        identifier = f"<{number}@example.net>"
+        put(outbox, identifier, address=f"notify/user[{number}]", key=f"key {number}")
+        outbox.mark(identifier, "sending")
+        outbox.mark(identifier, "sent", f"250 {number}")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(send, range(40)))
+
+    found = [outbox.of_attempt(f"key {number}") for number in range(40)]
+    assert [entry and (entry.status, entry.detail) for entry in found] == [("sent", f"250 {number}") for number in range(40)]
+
+
+@pytest.mark.parametrize("identifier", ["<../../../etc/passwd@x>", "<a/b@x>", "<\u00fc@x>", "<" + "x" * 900 + "@x>", ""])
+def test_no_message_id_leads_out_of_the_folder(outbox: FileOutbox, tmp_path: Path, identifier: str) -> None:
+    """It comes from the sender's domain, which an inventory holds."""
+    put(outbox, identifier, key=identifier)
+    found = outbox.of_attempt(identifier)
+    assert found is not None
+    assert found.message_id == identifier
+    assert [entry.name for entry in tmp_path.iterdir()] == ["outbox"]

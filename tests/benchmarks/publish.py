@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,21 +172,18 @@ def plan_figures(bench: Bench) -> Iterator[Figure]:
     yield slower_than("plan 10,000 converged / floor", own, "floor", other, 2.0)
     again, other = in_turn(3, large.apply, large.check)
     yield slower_than("apply again 10,000 / floor", again, "floor", other, 2.0)
-    yield from _growth(bench, small, own)
+    yield _growth(small, large, bench.converged(50_000))
 
 
-def _growth(bench: Bench, small: Converged, at_10k: Sample) -> Iterator[Figure]:
-    huge = bench.converged(50_000)
-    at_1k, at_50k = in_turn(3, small.plan, huge.plan)
+def _growth(small: Converged, large: Converged, huge: Converged) -> Figure:
+    at_1k, at_10k, at_50k = in_turn(3, small.plan, large.plan, huge.plan)
     low = (at_10k.cpu_s - at_1k.cpu_s) / 9_000
     high = (at_50k.cpu_s - at_10k.cpu_s) / 40_000
-    yield Figure(
+    return Figure(
         "plan 1,000..50,000 linear", f"{high * 1e6:.0f} us an item past 10,000", f"{low * 1e6:.0f} us an item before",
         f"{high / low:.2f}", "<= 1.2 x", high / low <= 1.2, "processor time",
         {"cpu_s": {"1000": at_1k.cpu_s, "10000": at_10k.cpu_s, "50000": at_50k.cpu_s}},
     )
-    shutil.rmtree(huge.out.parent)
-
 
 def apply_figures(bench: Bench) -> Iterator[Figure]:
     """Applies from empty, and the memory of it."""

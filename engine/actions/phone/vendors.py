@@ -77,7 +77,7 @@ class Model:
         return tuple(self._fill(name, mac) for name in self.family.asks_for)
 
     def _fill(self, name: str, mac: str) -> str:
-        return name.format(mac=mac.lower(), MAC=mac.upper(), model=self.code)
+        return name.replace("{mac}", mac.lower()).replace("{MAC}", mac.upper()).replace("{model}", self.code)
 
 
 _YEALINK = Family(

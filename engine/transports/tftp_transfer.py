@@ -8,6 +8,7 @@ the size the server announced is not taken for the whole.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from engine.transports import tftp_packet as tftp
@@ -46,7 +47,7 @@ class CutShort(Broken):
     """The content is not as long as announced: the file was being replaced, or the server lost the rest."""
 
 
-class Transfer:
+class Transfer(ABC):
     """What reading and writing share: the request, the options, the block being waited for.
 
     ``packet`` is what to send again when nothing comes; ``finished`` ends it. ``receive`` returns what to send now.
@@ -79,14 +80,17 @@ class Transfer:
             return self._on_options(answer)
         return self._on_block(answer)
 
+    @abstractmethod
     def _on_block(self, answer: Answer) -> bytes | None:
-        raise NotImplementedError
+        """Takes DATA or ACK."""
 
+    @abstractmethod
     def _on_agreed(self) -> bytes | None:
-        raise NotImplementedError
+        """The options were settled; what to send first."""
 
+    @abstractmethod
     def _announced(self, size: int) -> None:
-        raise NotImplementedError
+        """The server named the size of the file."""
 
     def _refusal(self, answer: Answer) -> Exception:
         if self.options and not self.began and _is_about_options(answer):

@@ -25,7 +25,7 @@ from tests.support.contract_world import Trial, World, again, finished, intended
 from tests.support.trouble import AnyAnswer, any_answer, babbling, frozen, nobody, one_way
 
 CASES = load_cases()
-SHORT_S = 0.25
+SHORT_S = 0.2
 """Deadline of an exchange with somebody who will not answer."""
 SLACK_S = 5.0
 """How much later than its deadline an exchange may end before the deadline counts as ignored: machines are busy."""
@@ -116,7 +116,7 @@ def _with_lost_answer(tried: Trial, case: Case) -> Outcome:
     if case.loss == "one_way":
         with one_way(tried.world.port_of(case.writes_to)) as port, tried.world.diverted(case.writes_to, port) as source:
             again(tried.world, case, tried.collection, tried.item, source).look()  # so that what it looks at is connected
-            return again(tried.world, case, tried.collection, tried.item, source, timeout_s=2 * SHORT_S).attempt()
+            return again(tried.world, case, tried.collection, tried.item, source, timeout_s=1.0).attempt()
     attempt = _soon_tired(tried, case).begin()
     assert isinstance(intended(attempt), ItemIntended)
     tried.world.fault(tried.world.server_of(case.writes_to), case.loss, count=1)
@@ -135,7 +135,7 @@ def _lose(tried: Trial, case: Case, what: Callable[[Trial], object]) -> None:
 
 def _soon_tired(tried: Trial, case: Case) -> Trial:
     """The same with little time where a lost answer is noticed by the clock alone."""
-    timeout_s = 1.0 if case.loss == "lost_ack" else 8.0
+    timeout_s = 1.5 if case.loss == "lost_ack" else 8.0
     return again(tried.world, case, tried.collection, tried.item, tried.source, timeout_s=timeout_s)
 
 

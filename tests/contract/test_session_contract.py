@@ -117,8 +117,8 @@ def _sshd(folder: Path, kind: str, *options: str) -> Iterator[Place]:
 
         @contextlib.contextmanager
         def freeze() -> Iterator[None]:
-            server.freeze()
             try:
+                server.freeze()
                 yield
             finally:
                 server.thaw()

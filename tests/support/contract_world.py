@@ -12,7 +12,9 @@ import functools
 import hashlib
 import http.client
 import json
+import os
 import shutil
+import stat
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -160,6 +162,7 @@ class World:
     _source: Connections | None = None
     _runbooks: dict[str, Runbook] = field(default_factory=dict)
     _writes: int = 0
+    _contents: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
     _read: dict[str, int] = field(default_factory=dict)
     """How far each server's log was read."""
 
@@ -263,14 +266,22 @@ class World:
         return [form for value in (*known, OLD_PASSWORD, *more) for form in _forms(value) if form in text]
 
     def files(self) -> dict[str, str]:
-        """Every file the servers keep for others: path -> mode and content."""
-        found, own = {}, {self.lab / "ssh-root" / "var" / "log" / "asterisk" / "notify"}  # the PBX's own log
+        """Every file the servers keep for others: path -> mode and content. Links are not followed."""
+        found = {}
         for tree in TREES:
-            for path in (self.lab / tree).rglob("*"):
-                if path.is_file() and not any(parent.is_symlink() for parent in (path, *path.parents)) and path not in own:
-                    content = path.read_bytes().decode("latin-1")
-                    found[str(path.relative_to(self.lab))] = f"{path.stat().st_mode & 0o777:o} {content}"
+            for folder, _, names in os.walk(self.lab / tree):
+                for name in names:
+                    path = f"{folder}/{name}"
+                    status = os.lstat(path)
+                    if stat.S_ISREG(status.st_mode) and not path.endswith("/var/log/asterisk/notify"):  # the PBX's own log
+                        found[path] = f"{status.st_mode & 0o777:o} {self._content(path, status)}"
         return found
+
+    def _content(self, path: str, status: os.stat_result) -> str:
+        stamp = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+        if stamp not in self._contents:
+            self._contents[stamp] = Path(path).read_bytes().decode("latin-1")
+        return self._contents[stamp]
 
     def ask(self, server: str, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:
         """One exchange with a lab API, by plain HTTP, with the credentials of whichever API the path is of."""

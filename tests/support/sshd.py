@@ -80,7 +80,8 @@ class Sshd:
     def freeze(self) -> None:
         """Stops the server and what it forked for its connections: it keeps its sockets and answers nothing."""
         for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # a connection that ended meanwhile
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         for pid in self._pids():

@@ -21,17 +21,21 @@ _POLL_S = 0.05
 @contextlib.contextmanager
 def nobody() -> Iterator[int]:
     """A port at which connections and datagrams are refused for as long as the block lasts."""
-    with socket.socket() as held:  # bound and not listening: nobody else gets it, and the system refuses for it
-        held.bind(("127.0.0.1", 0))
-        yield int(held.getsockname()[1])
+    with contextlib.ExitStack() as stack:
+        port, stream, datagrams = _one_port_for_both(stack)
+        stream.close()
+        datagrams.close()
+        held = stack.enter_context(socket.socket())  # bound and not listening: nobody else gets it, and the system refuses for it
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield port
 
 
 @contextlib.contextmanager
 def babbling() -> Iterator[int]:
     """A port, TCP and UDP, that answers anything with bytes that mean nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-        port = int(stream.getsockname()[1])
-        datagrams.bind(("127.0.0.1", port))
+    with contextlib.ExitStack() as stack:
+        port, stream, datagrams = _one_port_for_both(stack)
         ended = threading.Event()
         threads = [
             threading.Thread(target=_babble_streams, args=(stream, ended)),
@@ -45,6 +49,17 @@ def babbling() -> Iterator[int]:
             ended.set()
             for thread in threads:
                 thread.join(5)
+
+
+def _one_port_for_both(stack: contextlib.ExitStack) -> tuple[int, socket.socket, socket.socket]:
+    """A port that is free for TCP and for UDP: others on this machine take ports too."""
+    for _ in range(50):
+        datagrams = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+        datagrams.bind(("127.0.0.1", 0))
+        port = int(datagrams.getsockname()[1])
+        with contextlib.suppress(OSError):
+            return port, stack.enter_context(socket.create_server(("127.0.0.1", port))), datagrams
+    raise OSError("no port is free for both TCP and UDP")
 
 
 def _babble_streams(listener: socket.socket, ended: threading.Event) -> None:

@@ -152,8 +152,8 @@ class Nornir:
 
 
 def has_peers() -> bool:
-    """Whether ``make bench-peers`` has been run."""
-    return (PEER_BIN / "ansible-playbook").exists()
+    """Whether ``make bench-peers`` has been run, and its lines are wanted."""
+    return os.environ.get("BENCH_PEERS") != "0" and (PEER_BIN / "ansible-playbook").exists()
 
 
 # ---------------------------------------------------------------- figures

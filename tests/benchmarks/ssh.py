@@ -239,7 +239,8 @@ def ssh_figures(bench: Bench) -> Iterator[Figure]:
         yield at_most("SSH client cpu a host", own.cpu_s * 1000 / len(HOSTS), "ms", 9)
         yield at_most("SSH connections a host and run", connections / len(HOSTS), "", 1)
         (planned,) = in_turn(2, lambda _: pushes.own_from_plan(pushes.target()))
-        yield told("SSH push to 200 hosts, a saved plan applied", f"{spell(planned)}, {planned.wall_s / bare.wall_s:.2f} x paramiko")
+        ratio = planned.wall_s / bare.wall_s
+        yield told("SSH push to 200 hosts, a saved plan applied", f"{spell(planned)}, {ratio:.2f} x paramiko")
         same, bare_same = in_turn(2, lambda _: pushes.own(target), lambda _: pushes.bare(target))
         ratio = same.wall_s / bare_same.wall_s
         yield told("SSH, nothing to change, 200 hosts", f"{same.wall_s:.2f} s, paramiko {bare_same.wall_s:.2f} s, {ratio:.2f} x")

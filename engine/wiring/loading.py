@@ -66,7 +66,7 @@ def load(project: Project, named: Named, inputs: Mapping[str, object] | None = N
     templates = Templates(project.templates)
     if runbook is not None:
         actions = catalog(step.action for step in runbook.steps())
-        found += check_runbook(runbook, specs_of(actions), inventory, templates)
+        found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
     if runbook is not None and inputs is None:
         try:
             inputs = resolve_inputs(runbook, named.given)
@@ -100,8 +100,8 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
         return list(invalid.diagnostics)
     if draft.runbook is None:
         return list(draft.problems)
-    actions = catalog(step.action for step in draft.runbook.steps())
-    return in_order([*draft.problems, *check_runbook(draft.runbook, specs_of(actions), None, Templates(project.templates))])
+    specs = specs_of(catalog(step.action for step in draft.runbook.steps()), draft.runbook)
+    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates))])
 
 
 def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:
@@ -130,9 +130,12 @@ def existing(path: Path, what: str) -> Path:
     raise SwitchoverError(f"There is no {what} at {path}", f"Check the path; it is relative to the current folder.{beside}")
 
 
-def specs_of(actions: Mapping[str, Action[Any, Any]]) -> dict[str, ActionSpec]:
-    """Actions as the semantic check sees them."""
-    return {name: ActionSpec(name, arguments_of(action.Args)) for name, action in actions.items()}
+def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[str, ActionSpec]:
+    """Actions as the semantic check sees them: those that the runbook uses; all of them, to suggest one, when it uses one that
+    does not exist."""
+    used = {step.action for step in runbook.steps()}
+    names = used if used <= actions.keys() else actions.keys()
+    return {name: ActionSpec(name, arguments_of(actions[name].Args)) for name in names}
 
 
 def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:

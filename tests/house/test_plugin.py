@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -148,3 +149,15 @@ def _take_back(run: _Run, lab: Path) -> None:
 def _writes(run: _Run) -> int:
     servers = run("lab", "status", "--output", "json").must(0).json["servers"]
     return sum(server["writes"] for server in servers)
+
+
+def test_every_built_in_action_is_called_what_it_is_listed_as() -> None:
+    """They are imported one by one, so nothing else would notice a wrong entry before a customer does."""
+    assert [action.name for action in BUILT_IN.values()] == list(BUILT_IN)
+
+
+def test_a_run_imports_only_the_actions_it_uses() -> None:
+    """The mail library alone takes longer to import than a small run to be done."""
+    script = "import sys; from engine.actions.catalog import catalog; catalog(['phone.config'])['phone.config']; " \
+        "sys.exit('email' in sys.modules or 'engine.actions.mail.send' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from engine.actions.catalog import BUILT_IN
 from engine.execution.decide import Past
+from engine.model.args import BadArgument, arguments_of, builder_of, schema_of
 from engine.model.errors import Permanent, WriteRefused
 from engine.model.event import ItemChanged, ItemFailed, ItemInDoubt, ItemProved, ItemRan, ItemUnchanged
 from engine.model.plan import Change, Effect, Outlook, Unpredictable
@@ -59,6 +61,23 @@ def test_a_case_that_leaves_a_claim_out_without_a_reason_is_refused(tmp_path: Pa
     )
     with pytest.raises(ValueError, match=r"lazy\.yml: either 'otherwise' or 'one_before' .* either 'loss' or 'no_loss'"):
         load_cases(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_the_schema_takes_what_the_cases_give_and_refuses_what_is_not_declared(name: str) -> None:
+    """Editors, ``validate`` and the run itself go by one declaration."""
+    action = BUILT_IN[name]
+    schema = schema_of(name, action.doc, action.Args)
+    Draft202012Validator.check_schema(schema)
+    takes = Draft202012Validator(schema)
+    for case in CASES:
+        if case.action == name:
+            assert [error.message for error in takes.iter_errors(case.args)] == []
+            assert not takes.is_valid({**case.args, "surprise": 1})
+            with pytest.raises(BadArgument, match="surprise"):
+                builder_of(action.Args)({**case.args, "surprise": 1})
+    assert all(argument.doc for argument in arguments_of(action.Args).values())
+    assert action.doc.endswith(".")
 
 
 # ---------------------------------------------------------------- planning

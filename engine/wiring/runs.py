@@ -18,7 +18,6 @@ from engine.execution.runner import Order, Runner, shut_windows
 from engine.execution.stop import Stop
 from engine.execution.windows import Windows
 from engine.journal.sqlite import SqliteJournal
-from engine.lab.overlay import lab_connections
 from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
@@ -82,6 +81,9 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     inventory = loaded.inventory
     connections = inventory.connections
     if loaded.named.lab:
+        # Imported for a rehearsal only: the lab's modules are no small part of starting up.
+        from engine.lab.overlay import lab_connections  # noqa: PLC0415
+
         connections = lab_connections(connections, loaded.project.lab)
     # A lab that is reset has forgotten its mails; so must the outbox that stands for it.
     outbox = FileOutbox(loaded.project.lab / "outbox" if loaded.named.lab else loaded.project.outbox, clock.now)

@@ -21,6 +21,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import data_line, say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
+from engine.cli.prompt import ask
 from engine.cli.running import Followed, Watch, finish, stop_on_signals, watching
 from engine.execution.stop import Stop
 from engine.model.errors import SwitchoverError
@@ -143,8 +144,7 @@ def _agreed(loaded: Loaded, made: MadePlan) -> bool:
     where = "the LAB" if loaded.named.lab else loaded.inventory.title or loaded.inventory.customer
     doubts = f" {made.errors} could not be read and will fail if still so." if made.errors else ""
     say()
-    answer: str = click.prompt(f"Apply this to {where}?{doubts} Only 'yes' will do", default="no", err=True)
-    return answer.strip() == "yes"
+    return ask(f"Apply this to {where}?{doubts} Only 'yes' will do", default="no") == "yes"
 
 
 def _anything_to_do(totals: Totals) -> bool:

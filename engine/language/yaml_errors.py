@@ -41,6 +41,10 @@ _AT_OPENING = frozenset({
     "did not find expected ',' or ']'", "did not find expected ',' or '}'", "could not find expected ':'",
 })
 """Problems noticed late whose cause is where the construct was opened."""
+_TOO_DEEP = "exceeded maximum nesting depth"
+"""libyaml has a limit of its own since 0.2.6, and meets it before we see the first of the levels."""
+MAX_DEPTH = 64
+"""Levels of lists and mappings: far more than a person can follow, far fewer than would exhaust the stack."""
 
 
 def describe_syntax_error(error: YAMLError, text: str, display: str) -> Diagnostic:
@@ -54,7 +58,14 @@ def describe_syntax_error(error: YAMLError, text: str, display: str) -> Diagnost
     mark = (error.context_mark if at_opening else None) or error.problem_mark
     span = Span(display, mark.line + 1, mark.column + 1)
     line = line_of(text, span.line)
+    if problem == _TOO_DEEP:
+        return too_deep(span, line)
     return Diagnostic("Not valid YAML", _detail(problem, line, span.column), span, line)
+
+
+def too_deep(span: Span, line: str) -> Diagnostic:
+    """Nested past the limit, ours or the parser's."""
+    return Diagnostic("Nested too deep", f"More than {MAX_DEPTH} levels of lists and mappings.", span, line)
 
 
 def _detail(problem: str, line: str, column: int) -> str:

@@ -31,14 +31,13 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from engine.language.yaml_errors import describe_syntax_error, line_of
+from engine.language.yaml_errors import MAX_DEPTH, describe_syntax_error, line_of, too_deep
 from engine.language.yaml_positions import YamlPositions, written_in
 from engine.language.yaml_scalars import CORE, resolve, resolve_tagged, shown_tag
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.source import DataPath, Document, SourceMap, Span
 
 MAX_BYTES = 64 * 1024 * 1024
-MAX_DEPTH = 64
 MAX_ALIASED = 100_000
 """Values that aliases may add in all. A customer's file shares a handful; a bomb makes billions."""
 _MAX_PROBLEMS = 50
@@ -186,7 +185,9 @@ class _Build:
 
     def _collection(self, event: Any, depth: int) -> object:
         if depth >= MAX_DEPTH:
-            self._stop(event.start_mark, "Nested too deep", f"More than {MAX_DEPTH} levels of lists and mappings.")
+            line = event.start_mark.line + 1
+            self.problems.append(too_deep(Span(self.display, line, event.start_mark.column + 1), line_of(self.text, line)))
+            raise _UnreadableError
         is_mapping = type(event) is MappingStartEvent
         if event.tag is not None and event.tag != CORE + ("map" if is_mapping else "seq"):
             self._at(event.start_mark, "Unknown tag", f"The tag {shown_tag(event.tag)} is not known here. Remove it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -275,45 +276,50 @@ def test_a_full_disk_reaches_everybody_who_waits_and_everybody_after(
     reader.close()
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that everybody may walk to. Not below ``tmp_path``: pytest's own folders are root's alone, and other workers
+    share them, so a test cannot open them for a while without another one noticing."""
+    with tempfile.TemporaryDirectory(prefix="switchover-journal-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        for entry in folder.iterdir():
+            entry.chmod(0o755)
+
+
 @contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
+def as_nobody() -> Iterator[None]:
     """Root may write everywhere, so root becomes somebody else; others need only the modes."""
     if os.geteuid() != 0:
         yield
         return
-    modes = {parent: stat.S_IMODE(parent.stat().st_mode) for parent in folder.parents}
-    opened = {parent: mode for parent, mode in modes.items() if mode & 0o011 != 0o011}
-    for parent, mode in opened.items():
-        parent.chmod(mode | 0o011)
     os.seteuid(65534)
     try:
         yield
     finally:
         os.seteuid(0)
-        for parent, mode in opened.items():
-            parent.chmod(mode)
 
 
-def test_a_read_only_file_is_worded_and_can_still_be_read(path: Path, clock: SteppingClock) -> None:
+def test_a_read_only_file_is_worded_and_can_still_be_read(reachable: Path, clock: SteppingClock) -> None:
     """An auditor with a copy on a read-only share."""
+    path = reachable / "state" / "journal.db"
     filled(path, clock)
     path.chmod(0o444)
     path.parent.chmod(0o555)
-    with as_nobody(path):
+    with as_nobody():
         with pytest.raises(JournalBroken, match=r"read-only|cannot be opened"):
             SqliteJournal(path, clock)
         reader = SqliteJournal(path, clock, read_only=True)
         assert reader.verify("r").seq == 10
         reader.close()
-    path.parent.chmod(0o755)
 
 
-def test_a_folder_without_write_access_is_worded(tmp_path: Path, clock: SteppingClock) -> None:
+def test_a_folder_without_write_access_is_worded(reachable: Path, clock: SteppingClock) -> None:
     """Nothing is applied without a journal, and the message says which folder."""
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    locked.chmod(0o555)
-    with as_nobody(locked), pytest.raises(JournalBroken, match=r"cannot be reached.*locked.*write access"):
+    locked = reachable / "locked"
+    locked.mkdir(mode=0o555)
+    with as_nobody(), pytest.raises(JournalBroken, match=r"cannot be reached.*locked.*write access"):
         SqliteJournal(locked / "journal.db", clock)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import shlex
+from typing import Self
 
 from engine.model.errors import ActionFailure, Permanent, Temporary
 
 MARK = b"@switchover\n"
+INPUT = "${switchover_input:-cat}"
+"""How a script takes its input: a shell that holds it already names a function of its own in that variable."""
 MISSING, NOT_A_FILE, FORBIDDEN, NO_FOLDER, CUT_OFF, NO_OWNER = 61, 62, 63, 64, 65, 66
 """Statuses that the scripts end with; any other but 0 is that of the program that failed."""
 
@@ -45,41 +48,55 @@ fi
 if [ -n "$mode" ]; then umask 077; fi
 t=$d/.${{f##*/}}.$$.new
 trap 'rm -f "$t"' EXIT
-cat > "$t" || exit
-[ "$(wc -c < "$t")" -eq "$size" ] || exit {CUT_OFF}
+{INPUT} > "$t" || exit
+[ -n "$switchover_input" ] || [ "$(wc -c < "$t")" -eq "$size" ] || exit {CUT_OFF}
 if [ -n "$had" ]; then chown "$had" "$t" 2>/dev/null; fi
 if [ -n "$owner$group" ]; then chown "$owner${{group:+:$group}}" "$t" || exit {NO_OWNER}; fi
 if [ -n "$mode" ]; then chmod "$mode" "$t" || exit; fi
 mv -f "$t" "$f" && trap - EXIT
 """
 """The size is checked because a lost connection looks to ``cat`` like the end of its input: half a file must not be installed.
+An input that the shell already holds is whole.
 A link is followed, and owner and mode of what is replaced are kept where they are not given. Each program started costs the
 other side a millisecond: what the shell can do by itself it does."""
 
 
-def posix_script(text: str, *words: str) -> str:
-    """A command that carries out ``text`` with ``words`` as $1, $2 and so on, whatever the login's own shell is."""
-    return f"exec sh -c {shlex.quote(text)} sh {' '.join(map(shlex.quote, words))}"
+class Script(str):
+    """A command that carries out ``text`` with ``words`` as $1, $2 and so on, whatever the login's own shell is.
+
+    As text it is a command of its own; a transport may as well hand its parts to a shell that already stands. So a script
+    must not care which: it leaves no state behind, and takes nothing but its words and its input.
+    """
+
+    text: str
+    words: str
+    """Quoted."""
+
+    def __new__(cls, text: str, *words: str) -> Self:
+        quoted = " ".join(map(shlex.quote, words))
+        made = super().__new__(cls, f"exec sh -c {shlex.quote(text)} sh {quoted}")
+        made.text, made.words = text, quoted
+        return made
 
 
-def read_command(path: str, *, facts: bool = False) -> str:
+def read_command(path: str, *, facts: bool = False) -> Script:
     """Prints the content; with ``facts`` a line ``mode:uid:gid:user:group`` before it."""
-    return posix_script(_READ, path, "facts" if facts else "")
+    return Script(_READ, path, "facts" if facts else "")
 
 
-def write_command(path: str, size: int, mode: str = "", owner: str = "", group: str = "") -> str:
+def write_command(path: str, size: int, mode: str = "", owner: str = "", group: str = "") -> Script:
     """Replaces the file in one step by what it reads, if that is ``size`` bytes. ``mode`` in octal."""
-    return posix_script(_WRITE, path, str(size), mode, owner, group)
+    return Script(_WRITE, path, str(size), mode, owner, group)
 
 
-def remove_command(path: str) -> str:
+def remove_command(path: str) -> Script:
     """Deletes the file; succeeds also when it is not there."""
-    return posix_script(_REMOVE, path)
+    return Script(_REMOVE, path)
 
 
-def modified_command(path: str) -> str:
+def modified_command(path: str) -> Script:
     """Prints when it last changed, in seconds since 1970."""
-    return posix_script(_MODIFIED, path)
+    return Script(_MODIFIED, path)
 
 
 def failure_of(status: int, complaint: str, verb: str, path: str) -> ActionFailure:

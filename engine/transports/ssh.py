@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from engine.model.errors import Permanent, Temporary, WriteRefused
-from engine.model.posix_file import remote_path
+from engine.model.posix_file import Script, remote_path
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing
 from engine.transports.ssh_connection import SshConnection, connect_tcp, open_connection
@@ -40,6 +40,7 @@ class SshPool:
     def __init__(self, connection: Callable[[str], Mapping[str, object]]) -> None:
         self._lookup = connection
         self._lines: dict[SshSettings, _Line] = {}
+        self._settings: dict[int, tuple[Mapping[str, object], SshSettings]] = {}
         self._host_keys = HostKeys()
         self._keys = KeyRing()
         self._lock = threading.Lock()
@@ -48,7 +49,7 @@ class SshPool:
     def session(self, settings: Mapping[str, object], read_only: bool, deadline: Deadline) -> SshSession:
         """A session that connects when it is first used. Raises ``Permanent`` for settings that cannot work."""
         root = settings.get("root")
-        return SshSession(self, settings_from(settings), None if root in (None, "") else str(root), read_only, deadline)
+        return SshSession(self, self._read(settings), None if root in (None, "") else str(root), read_only, deadline)
 
     def connected(self, settings: SshSettings, deadline: Deadline, via: tuple[str, ...] = ()) -> SshConnection:
         """The live connection for these settings, made now if need be. ``via``: the jumps that led here."""
@@ -70,6 +71,15 @@ class SshPool:
             lines, self._lines = list(self._lines.values()), {}
         for line in reversed(lines):  # what goes through a jump host was asked for after it
             self._drop(line)
+
+    def _read(self, given: Mapping[str, object]) -> SshSettings:
+        """Once for each object: a session is opened for every exchange."""
+        kept, settings = self._settings.get(id(given), (None, None))
+        if kept is given and settings is not None:
+            return settings
+        settings = settings_from(given)
+        self._settings[id(given)] = (given, settings)
+        return settings
 
     def _line(self, settings: SshSettings) -> _Line:
         with self._lock:
@@ -177,7 +187,10 @@ class SshSession:
 
     def _exchange(self, command: str, stdin: bytes) -> CommandResult:
         seconds_left(self._deadline, self._settings.where, "before it began")
-        return self._connection().exchange(command, stdin, self._deadline)
+        connection = self._connection()
+        if isinstance(command, Script):
+            return connection.carry_out(command, stdin, self._deadline)
+        return connection.exchange(command, stdin, self._deadline)
 
     def _connection(self) -> SshConnection:
         return self._pool.connected(self._settings, self._deadline)

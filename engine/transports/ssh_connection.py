@@ -16,12 +16,14 @@ from paramiko import Channel, ChannelException, SFTPClient, SSHException, Transp
 from paramiko.ssh_exception import IncompatiblePeer
 
 from engine.model.errors import Permanent, Temporary
+from engine.model.posix_file import Script
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing, log_in
 from engine.transports.ssh_channel import PendingSession, TcpStream, TimedChannel, TunnelStream
 from engine.transports.ssh_exec import Exchange, broken
 from engine.transports.ssh_host_keys import HostKeys
 from engine.transports.ssh_settings import Deadline, SshSettings, connect_left, seconds_left
+from engine.transports.ssh_shell import StandingShell, fits
 
 MAX_CHANNELS = 8
 """Sessions at once on one connection; sshd's own limit is 10."""
@@ -34,7 +36,7 @@ _KEX = (
 _QUICK_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 """Ahead of paramiko's own order: they authenticate what they encrypt, in one call of the library. For the others paramiko
 checks a separate code byte by byte in Python, which takes a fifth of a short connection's time."""
-_IDLE_POLL_S = 1.0
+_IDLE_POLL_S = 5.0
 """How often the thread that reads a connection looks up from waiting. paramiko's tenth of a second is for the handshake;
 afterwards two hundred open connections would keep a processor busy with looking up."""
 _PIPELINES = ("SSH-2.0-OpenSSH",)
@@ -89,6 +91,9 @@ class SshConnection:
         self._keeps_spare = transport.remote_version.startswith(_PIPELINES)
         self._spare: PendingSession | None = None
         self._lock = threading.Lock()
+        self._shell: StandingShell | None = None
+        self._shell_lock = threading.Lock()
+        self._keeps_shell = self._keeps_spare
         self.has_no_shell = False
         """True once the server turned out to carry out no commands."""
 
@@ -102,9 +107,56 @@ class SshConnection:
         with self._session(deadline) as channel:
             exchange = Exchange(channel, self._where, deadline)
             exchange.start(command)
-            self._prepare_spare()
+            if self._shell is None:
+                self._prepare_spare()
             exchange.feed(stdin)
             return exchange.finish()
+
+    def carry_out(self, script: Script, stdin: bytes, deadline: Deadline) -> CommandResult:
+        """Carries out a script of ours, by the shell that stands where that is free and fit, else by a command of its own."""
+        if fits(stdin) and self._keeps_shell and self._shell_lock.acquire(blocking=False):
+            try:
+                result = self._by_shell(script, stdin, deadline)
+            finally:
+                self._shell_lock.release()
+            if result is not None:
+                return result
+        return self.exchange(script, stdin, deadline)
+
+    def _by_shell(self, script: Script, stdin: bytes, deadline: Deadline) -> CommandResult | None:
+        """None when the shell did not take it. Whatever else goes wrong ends the shell: what it is at then, nobody knows."""
+        if self._shell is not None and not self._shell.stands:
+            self._end_shell()
+        if self._shell is None:
+            self._shell = StandingShell(self._take_spare(deadline) or self._open(deadline), self._where)
+            self._prepare_spare()
+        result = None
+        try:
+            result = self._shell.carry_out(script, stdin, deadline)
+        finally:
+            if result is None or not self._keeps_shell:
+                self._end_shell()
+        self._keeps_shell = self._keeps_shell and result is not None
+        return result
+
+    def _end_shell(self) -> None:
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            shell.end()
+            self._places.give_back()
+
+    def _spares_shell(self) -> bool:
+        """Gives the shell's session away to a server that admits too few. False when it had none, or is at work: then it
+        ends with that."""
+        if not self._shell_lock.acquire(blocking=False):
+            self._keeps_shell = False
+            return False
+        try:
+            had, self._keeps_shell = self._shell is not None, False
+            self._end_shell()
+            return had
+        finally:
+            self._shell_lock.release()
 
     @contextmanager
     def sftp(self, deadline: Deadline) -> Iterator[SFTPClient]:
@@ -159,6 +211,8 @@ class SshConnection:
             why = asked.why_not()
             if not self.is_alive:
                 raise Temporary(f"{self._where}: the connection is gone", nothing_done=True)
+            if self._spares_shell():
+                continue
             # Refused with none of ours open: the server has not yet tidied up the last one. That takes it milliseconds.
             if not self._places.shrink(0.05):
                 patience -= 1

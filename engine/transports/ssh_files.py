@@ -15,6 +15,7 @@ from paramiko import SFTPClient, SFTPError, SSHException
 
 from engine.model import posix_file
 from engine.model.errors import Permanent, Temporary
+from engine.model.posix_file import Script
 from engine.ports import CommandResult
 from engine.transports.ssh_connection import SshConnection
 from engine.transports.ssh_exec import MAX_OUTPUT, ExecRefused, broken
@@ -33,7 +34,7 @@ class NoShell(Exception):  # not an error for the caller: it goes on with SFTP
 class ShellFiles:
     """Files by commands. ``exchange`` carries out one."""
 
-    def __init__(self, exchange: Callable[[str, bytes], CommandResult], where: str) -> None:
+    def __init__(self, exchange: Callable[[Script, bytes], CommandResult], where: str) -> None:
         self._exchange = exchange
         self._where = where
 
@@ -51,7 +52,7 @@ class ShellFiles:
         seconds = self._perform(path, "look at", posix_file.modified_command(path))
         return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
 
-    def _perform(self, path: str, verb: str, command: str, stdin: bytes = b"") -> bytes | None:
+    def _perform(self, path: str, verb: str, command: Script, stdin: bytes = b"") -> bytes | None:
         """What the script printed; None when the file is not there. Raises ``NoShell`` when it was not carried out."""
         try:
             result = self._exchange(command, stdin)

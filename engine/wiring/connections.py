@@ -73,6 +73,8 @@ class Connections:
         self._pools: dict[str, Any] = {}
         self._settings: dict[str, Mapping[str, object]] = {}
         self._ways: dict[tuple[str, str], _Way] = {}
+        self._hosts: dict[tuple[str, str], Mapping[str, object]] = {}
+        """Settings by connection and the host that replaces its own: the same object each time, so that a pool knows it."""
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.RLock()
 
@@ -113,7 +115,7 @@ class Connections:
         """A session of the wanted kind. Raises ``Permanent`` when the connection's type is of another."""
         pool, settings, arguments = self._ways.get((name, kind)) or self._way(name, kind)
         if host is not None and not settings.get("fixed_host"):
-            settings = {**settings, "host": host}
+            settings = self._hosts.get((name, host)) or self._hosts.setdefault((name, host), {**settings, "host": host})
         deadline = _seconds_left(self.clock, binding.deadline)
         return pool.session(*arguments, settings, binding.read_only, deadline)
 

@@ -1,7 +1,8 @@
 """Whole processes, timed by the operating system's own account of them; and the table that figures end in.
 
-A shared machine is noisy: contenders take turns (A B A B ...), each figure keeps all its runs, the table shows minimum and
-median, and processor time beside wall time because a busy neighbour disturbs it less.
+A shared machine is noisy, and its speed drifts by a third within a minute: contenders take turns (A B A B ...), and a ratio is
+the median of the ratios of neighbouring runs, which a drift hits alike. Each figure keeps all its runs; the table shows minimum
+and median, and processor time beside wall time because a busy neighbour disturbs it less.
 """
 
 from __future__ import annotations
@@ -110,9 +111,18 @@ class Figure:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
+def ratios(own: Sample, other: Sample) -> tuple[float, float]:
+    """How many times the other's wall and processor time own takes: the medians over pairs of runs that were neighbours. The
+    quickest runs' where one was measured more often."""
+    if len(own.runs) != len(other.runs):
+        return own.wall_s / other.wall_s, own.cpu_s / other.cpu_s
+    pairs = list(zip(own.runs, other.runs, strict=True))
+    return statistics.median(a.wall_s / b.wall_s for a, b in pairs), statistics.median(a.cpu_s / b.cpu_s for a, b in pairs)
+
+
 def slower_than(name: str, own: Sample, other_name: str, other: Sample, limit: float) -> Figure:
-    """A figure whose goal is: at most ``limit`` times what the other takes, by the quickest run of each."""
-    ratio, cpu = own.wall_s / other.wall_s, own.cpu_s / other.cpu_s
+    """A figure whose goal is: at most ``limit`` times what the other takes."""
+    ratio, cpu = ratios(own, other)
     return Figure(
         name, spell(own), f"{other_name} {spell(other)}", f"{ratio:.2f} (cpu {cpu:.2f})", f"<= {limit:g} x", ratio <= limit,
         data=_data(own, other, ratio, cpu),
@@ -121,7 +131,7 @@ def slower_than(name: str, own: Sample, other_name: str, other: Sample, limit: f
 
 def faster_than(name: str, own: Sample, other_name: str, other: Sample, limit: float, note: str = "") -> Figure:
     """A figure whose goal is: at least ``limit`` times as fast as the other."""
-    ratio, cpu = other.wall_s / own.wall_s, other.cpu_s / own.cpu_s
+    ratio, cpu = ratios(other, own)
     return Figure(
         name, spell(own), f"{other_name} {spell(other)}", f"{ratio:.1f} (cpu {cpu:.1f})", f">= {limit:g} x", ratio >= limit, note,
         data=_data(own, other, ratio, cpu),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.model.errors import Permanent, Temporary
-from engine.model.posix_file import remote_path, write_command
+from engine.model.posix_file import Script, remote_path, write_command
 from engine.transports.ssh import SshPool, SshSession
 from tests.support.far_proxy import FarProxy
 from tests.support.sshd import Sshd, require_sshd, sshd
@@ -166,17 +167,19 @@ def test_a_name_cannot_lead_out_of_the_root(open_session: Open, tmp_path: Path) 
         session.write("a/../../out", b"x")
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(pool: SshPool, shell_server: Sshd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_full_disk_leaves_the_file_as_it_was(pool: SshPool, shell_server: Sshd, tmp_path: Path, *, stands: bool) -> None:
     """The other side's own words are passed on; no half file, no leftovers."""
     session = pool.session(shell_server.settings(), False, lambda: 20.0)
     (tmp_path / "file").write_bytes(b"old")
 
     # /dev/full refuses every byte, like a full disk; the temporary file's name ends in the shell's process number.
-    command = write_command(str(tmp_path / "file"), 3).replace('cat > "$t"', "cat > /dev/full")
-    result = session.run(command, b"new")
+    command = write_command(str(tmp_path / "file"), 3)
+    command = Script(command.text.replace('> "$t"', "> /dev/full", 1), *shlex.split(command.words))
+    result = session.run(command if stands else str(command), b"new")
 
     assert result.status != 0
-    assert b"No space left on device" in result.stderr
+    assert b"No space left on device" in result.stderr or b"I/O error" in result.stderr
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
 
 
@@ -185,7 +188,7 @@ def test_an_upload_that_was_cut_short_is_not_installed(pool: SshPool, shell_serv
     session = pool.session(shell_server.settings(), False, lambda: 20.0)
     (tmp_path / "file").write_bytes(b"old")
 
-    result = session.run(write_command(str(tmp_path / "file"), 1000), b"only this arrived")
+    result = session.run(str(write_command(str(tmp_path / "file"), 1000)), b"only this arrived")
 
     assert result.status != 0
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
@@ -217,7 +220,7 @@ def test_a_login_without_a_shell_is_asked_once_and_its_commands_are_permanent_fa
             session.write(f"file{number}", b"x")
 
         assert server.log.count("req subsystem") == 3
-        assert server.log.count("Starting session: forced-command") == 4
+        assert server.log.count("Starting session: forced-command") == 5  # two to find out
         assert server.connections() == 1
         pool.close()
 

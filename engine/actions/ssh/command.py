@@ -15,7 +15,7 @@ from engine.actions.ssh.script import check_environment, last_words, with_enviro
 from engine.model.args import arg
 from engine.model.errors import Permanent, Temporary
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
-from engine.model.posix_file import posix_script
+from engine.model.posix_file import Script
 from engine.ports import CommandResult, Sessions
 
 _KEPT_OUTPUT = 2000
@@ -95,7 +95,7 @@ class SshCommand:
         shown = at.redact(args.command)
         if not args.is_guarded:
             return CommandSeen(Guard.NONE, shown)
-        asking = posix_script(_GUARD, args.creates or "", args.unless or "", args.onlyif or "")
+        asking = Script(_GUARD, args.creates or "", args.unless or "", args.onlyif or "")
         result = at.shell(args.connection, args.host).probe(with_environment(asking, args.env or {}))
         return CommandSeen(_guard_of(result, at), shown, at.redact(args.unless or ""))
 

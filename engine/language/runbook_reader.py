@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from engine.language.durations import seconds_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
 from engine.language.yaml_reader import read_yaml, written
@@ -19,9 +19,6 @@ from engine.model.plan import digest
 from engine.model.runbook import Block, FanOut, Input, Limit, Phase, Retry, Runbook, Step
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)\Z")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,6 @@ def read_runbook(path: Path, display: str | None = None) -> Draft:
         return Draft(None, tuple(problems))
     reader = _Reader(document)
     return Draft(reader.runbook(), tuple(reader.problems))
-
-
-def seconds_of(duration: str | float) -> float:
-    """``500ms``, ``30s``, ``2m``, ``1h`` or a number of seconds, as seconds. Raises ``ValueError`` for anything else."""
-    if isinstance(duration, int | float):
-        return float(duration)
-    match = _DURATION.match(duration)
-    if match is None:
-        raise ValueError(f"{duration!r} is not a duration: write 500ms, 30s, 2m, 1h, or a number of seconds")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def limit_of(limit: str | int) -> Limit:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.language.runbook_reader import limit_of, load_runbook, read_runbook, seconds_of
+from engine.language.runbook_reader import limit_of, load_runbook, read_runbook
 from engine.model.diagnostic import InvalidInput
 from engine.model.runbook import Limit, Retry, Runbook
 from engine.model.window import Window
@@ -153,19 +153,6 @@ def test_a_runbook_with_problems_is_never_handed_out_as_good(tmp_path: Path) -> 
     with pytest.raises(InvalidInput) as refused:
         load(tmp_path, phases(phase("one", "a", "a", needs="[x]")))
     assert len(refused.value.diagnostics) == 2
-
-
-@pytest.mark.parametrize(("written", "seconds"), [("500ms", 0.5), ("30s", 30), ("1.5m", 90), ("2h", 7200), (7, 7), (0.25, 0.25)])
-def test_durations(written: str | float, seconds: float) -> None:
-    """A number of seconds, or a number with its unit."""
-    assert seconds_of(written) == seconds
-
-
-@pytest.mark.parametrize("written", ["30", "s", "1d", "-1s", "1 s", "٣s"])
-def test_what_is_no_duration_is_refused(written: str) -> None:
-    """Nothing is guessed."""
-    with pytest.raises(ValueError, match="is not a duration"):
-        seconds_of(written)
 
 
 def test_limits() -> None:

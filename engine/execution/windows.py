@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from engine.model.calendar import Calendar
 from engine.model.runbook import Block
-from engine.model.window import Calendar
 
 
 @dataclass(slots=True)

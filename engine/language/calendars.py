@@ -8,15 +8,17 @@ from datetime import date
 
 from engine.language.findings import Findings
 from engine.language.nearest import did_you_mean
+from engine.model.calendar import Calendar
 from engine.model.source import DataPath, Document
-from engine.model.window import Calendar
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _YEARS_BACK, _YEARS_AHEAD = 1, 2
 """A run lasts months at most; the year before is for reports."""
 
 
-def read_calendar(name: str, written: Mapping[str, object], document: Document, findings: Findings, today: date) -> Calendar:
+def read_calendar(
+    name: str, written: Mapping[str, object], document: Document, findings: Findings, today: date, timezone: str
+) -> Calendar:
     """The calendar ``name`` as written in ``document``. Public holidays cover last year to two years after ``today``'s."""
     at: DataPath = ("calendars", name)
     closed: dict[date, str] = {}
@@ -26,7 +28,7 @@ def read_calendar(name: str, written: Mapping[str, object], document: Document, 
     own = written.get("closed")
     if isinstance(own, Mapping):
         closed.update(_own_days(own, document, (*at, "closed"), findings))
-    return Calendar(name, closed)
+    return Calendar(name, timezone, closed=closed)
 
 
 def _own_days(days: Mapping[object, object], document: Document, at: DataPath, findings: Findings) -> dict[date, str]:

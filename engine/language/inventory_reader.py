@@ -29,11 +29,11 @@ from engine.language.schema_check import schema_check
 from engine.language.secret_names import masked_line
 from engine.language.telephone_numbers import NumberReader
 from engine.language.yaml_reader import read_yaml
+from engine.model.calendar import Calendar
 from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.inventory import Collection, Inventory
 from engine.model.secret import MASK
 from engine.model.source import DataPath, Document
-from engine.model.window import Calendar
 
 INVENTORY_FILE = "inventory.yml"
 _MEANING = ("customer", "title", "timezone", "country", "connections", "defaults", "calendars", "people")
@@ -118,7 +118,7 @@ class _Loader:
             document=document,
             connections=read_connections(_mappings(data, "connections"), document, self.findings),
             defaults=defaults if isinstance(defaults := data.get("defaults"), dict) else {},
-            calendars=self._calendars(document, _mappings(data, "calendars")),
+            calendars=self._calendars(document, _mappings(data, "calendars"), str(data.get("timezone"))),
             people=people,
             collections={name: _collection(reader) for name, reader in readers.items()},
             files=tuple(dict.fromkeys(self.files)),
@@ -150,9 +150,12 @@ class _Loader:
                         self.findings.add(document, ("people", role, name), problem.summary, problem.detail, hint=problem.hint)
         return checked
 
-    def _calendars(self, document: Document, calendars: Mapping[str, Mapping[str, object]]) -> dict[str, Calendar]:
+    def _calendars(
+        self, document: Document, calendars: Mapping[str, Mapping[str, object]], timezone: str
+    ) -> dict[str, Calendar]:
         return {
-            name: read_calendar(name, written, document, self.findings, self.today) for name, written in calendars.items()
+            name: read_calendar(name, written, document, self.findings, self.today, timezone)
+            for name, written in calendars.items()
         }
 
     # ------------------------------------------------------------ collections

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.model.calendar import Calendar
 from engine.model.source import Document, Span
-from engine.model.window import Calendar
 
 
 @dataclass(slots=True, eq=False)

@@ -1,22 +1,12 @@
-"""When work may start: weekly windows in a time zone, and days a calendar closes."""
+"""When work may start: weekly windows in a time zone, shut on the days a calendar closes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """Days on which no work starts: public holidays already worked out, and the customer's own days."""
-
-    name: str
-    closed: Mapping[date, str]
-    """Day -> why it is closed."""
+from engine.model.calendar import DAYS, Calendar, first_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +29,46 @@ class Window:
 
     def closing(self, now: datetime, calendar: Calendar | None = None) -> datetime | None:
         """When the window that ``now`` falls in closes; None when it is shut."""
-        local = now.astimezone(ZoneInfo(self.timezone))
-        for day in (local.date(), local.date() - timedelta(days=1)):
-            opened = self._opening_on(day, calendar)
-            if opened is not None and opened <= now < self._closing_of(opened):
-                return self._closing_of(opened)
+        # In UTC, because Python compares two times of one zone as if its clock had never been put back.
+        instant = now.astimezone(UTC)
+        day = now.astimezone(ZoneInfo(self.timezone)).date()
+        for candidate in (day, day - timedelta(days=1)):
+            opened = self._open_on(candidate, calendar)
+            if opened is not None and opened[0] <= instant < opened[1]:
+                return self._local(opened[1])
         return None
 
     def next_opening(self, now: datetime, calendar: Calendar | None = None) -> datetime | None:
         """The next time it opens after ``now``; None when not within a year."""
+        instant = now.astimezone(UTC)
         day = now.astimezone(ZoneInfo(self.timezone)).date()
         for offset in range(367):
-            opened = self._opening_on(day + timedelta(days=offset), calendar)
-            if opened is not None and opened > now:
-                return opened
+            opened = self._open_on(day + timedelta(days=offset), calendar)
+            if opened is not None and opened[0] > instant:
+                return self._local(opened[0])
         return None
+
+    def can_open(self, calendar: Calendar) -> bool:
+        """Whether any of its days is one that the calendar opens: not so for Saturdays and a calendar of Monday to Friday."""
+        exceptions = (DAYS[day.weekday()] for day, hours in calendar.special.items() if hours)
+        return any(calendar.admits_weekday(day) for day in self.days) or not set(self.days).isdisjoint(exceptions)
 
     def describe(self) -> str:
         """For people: ``mon-fri 17:00-21:00 America/New_York``."""
         return f"{_spell_days(self.days)} {self.opens:%H:%M}-{self.closes:%H:%M} {self.timezone}"
 
-    def _opening_on(self, day: date, calendar: Calendar | None) -> datetime | None:
-        if DAYS[day.weekday()] not in self.days or (calendar is not None and day in calendar.closed):
+    def _open_on(self, day: date, calendar: Calendar | None) -> tuple[datetime, datetime] | None:
+        """When it opens on ``day`` and closes again, in UTC; None when it stays shut."""
+        if DAYS[day.weekday()] not in self.days or (calendar is not None and not calendar.admits_day(day)):
             return None
-        return datetime.combine(day, self.opens, ZoneInfo(self.timezone))
+        until = day if self.closes > self.opens else day + timedelta(days=1)
+        zone = ZoneInfo(self.timezone)
+        opened = first_instant(datetime.combine(day, self.opens), zone)
+        closed = first_instant(datetime.combine(until, self.closes), zone)
+        return (opened, closed) if opened < closed else None
 
-    def _closing_of(self, opened: datetime) -> datetime:
-        day = opened.date() if self.closes > self.opens else opened.date() + timedelta(days=1)
-        return datetime.combine(day, self.closes, ZoneInfo(self.timezone))
+    def _local(self, at: datetime) -> datetime:
+        return at.astimezone(ZoneInfo(self.timezone))
 
 
 def _spell_days(days: tuple[str, ...]) -> str:

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.execution.windows import Pace, Windows
+from engine.model.calendar import DAYS, Calendar, Interval
 from engine.model.runbook import Block, FanOut
-from engine.model.window import Calendar, Window
+from engine.model.window import Window
 
 EASTERN = ZoneInfo("America/New_York")
 EVENING = Window("evening", ("mon", "tue", "wed", "thu", "fri"), time(17), time(21), "America/New_York", "company")
 NIGHT = Window("night", ("fri",), time(22), time(4), "America/New_York")
-COMPANY = Calendar("company", {date(2026, 11, 26): "Thanksgiving"})
+COMPANY = Calendar("company", "America/New_York", closed={date(2026, 11, 26): "Thanksgiving"})
 
 
 def at(text: str) -> datetime:
@@ -67,3 +68,43 @@ def test_a_lane_that_would_run_past_the_end_does_not_start() -> None:
 def test_a_window_says_itself_in_words() -> None:
     """For plans and refusals."""
     assert EVENING.describe() == "mon-fri 17:00-21:00 America/New_York"
+
+
+OFFICE = Calendar(
+    "office", "America/New_York", {day: (Interval(480, 1020),) for day in DAYS[:5]}, {date(2026, 11, 26): "Thanksgiving"},
+    {date(2026, 11, 26): (Interval(480, 720),), date(2026, 11, 28): (Interval(480, 720),)},
+)
+SATURDAY = Window("saturday", ("sat",), time(18), time(22), "America/New_York", "office")
+SUNDAY = Window("sunday", ("sun",), time(18), time(22), "America/New_York", "office")
+
+
+def test_a_window_opens_on_the_days_its_calendar_does() -> None:
+    """The days, not the hours: work is done after business. An exceptional day outranks the holiday it falls on."""
+    assert EVENING.admits(at("2026-11-26T18:00:00"), OFFICE)
+    assert not SATURDAY.admits(at("2026-11-21T18:00:00"), OFFICE)
+    assert SATURDAY.admits(at("2026-11-28T18:00:00"), OFFICE)
+    assert SUNDAY.admits(at("2026-11-22T18:00:00"), COMPANY)
+
+
+def test_a_window_knows_when_a_calendar_never_lets_it_open() -> None:
+    """A calendar that gives no hours forbids no weekday."""
+    assert not SUNDAY.can_open(OFFICE)
+    assert SUNDAY.can_open(COMPANY) and SATURDAY.can_open(OFFICE) and EVENING.can_open(OFFICE)
+
+
+def test_a_window_does_not_open_twice_when_the_clock_is_put_back() -> None:
+    """From the first 01:15 to the first 01:45; the second time the clock shows 01:30 it is shut, whatever zone is asked in."""
+    window = Window("early", ("sun",), time(1, 15), time(1, 45), "America/New_York")
+    first = at("2026-11-01T01:30:00")
+    assert window.admits(first)
+    assert not window.admits(first.replace(fold=1))
+    assert window.next_opening(first.replace(fold=1)) == at("2026-11-08T01:15:00")
+
+
+def test_a_window_that_no_clock_shows_stays_shut_that_night() -> None:
+    """The night the clock is put forward has no 02:30; a window that begins in the gap opens at its end."""
+    gone = Window("gone", ("sun",), time(2), time(3), "America/New_York")
+    cut = Window("cut", ("sun",), time(2, 30), time(4), "America/New_York")
+    before = at("2026-03-08T00:00:00")
+    assert gone.next_opening(before) == at("2026-03-15T02:00:00")
+    assert cut.next_opening(before) == at("2026-03-08T03:00:00")

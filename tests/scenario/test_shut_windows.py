@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.model import event as ev
+from engine.model.calendar import DAYS
 from engine.model.run import RunStatus
-from engine.model.window import DAYS
 from tests.support.project import NAMED, RUNBOOK, Folder, Lab
 
 

@@ -344,6 +344,30 @@ class Journal(Protocol):
         """Waits until everything up to ``ticket`` (or all) is on disk. Raises ``JournalBroken`` when that fails."""
         ...
 
+    def append_if(
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+    ) -> bool:
+        """Adds events if the run still ends with number ``after``, at once and durable on return; False when it has gone on,
+        and whoever asks has to look again. ``due``: when the run then has something to do. ``letters``: for the process that
+        works on the run: only a letter (see ``Event.is_letter``) that came since ``after`` stands in the way."""
+        ...
+
+    def has_letters(self, run: str, after: int) -> bool:
+        """Whether somebody added a letter past number ``after``. Cheap: the process at work asks every second."""
+        ...
+
+    def due_runs(self, now: datetime) -> list[RunInfo]:
+        """Waiting runs that have something to do at ``now``, the longest due first. One indexed query."""
+        ...
+
+    def open_runs(self) -> list[RunInfo]:
+        """Runs that have not succeeded, newest first. One indexed query."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """When the next waiting run is due; None when none is, by itself."""
+        ...
+
     def read(self, run: str, after: int = 0) -> Iterator[Record]:
         """The run's events past sequence ``after``, durable ones only. Raises ``JournalBroken`` when the chain is broken."""
         ...

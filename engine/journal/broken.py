@@ -22,6 +22,10 @@ _RESTORE = (
     "The file is damaged or was cut short. Restore it from a backup; without one, move it away and make a new plan, "
     "which reads the systems as they are"
 )
+_TWO = (
+    "Another process added events to this run while this one was at work, so this one stopped. "
+    "'switchover status' shows how the run stands"
+)
 _KNOWN: dict[str, tuple[str, str]] = {
     "SQLITE_FULL": (
         "The disk is full",
@@ -46,12 +50,13 @@ _KNOWN: dict[str, tuple[str, str]] = {
     ),
     "SQLITE_NOTADB": ("This is not a journal", _RESTORE),
     "SQLITE_CORRUPT": ("The journal is damaged", _RESTORE),
-    "SQLITE_CONSTRAINT": (
-        "Two processes write the same run",
-        "Another process added events to this run while this one was at work, so this one stopped. "
-        "'switchover status' shows how the run stands",
-    ),
+    "SQLITE_CONSTRAINT": ("Two processes write the same run", _TWO),
 }
+
+
+def two_at_work(path: Path) -> JournalBroken:
+    """Somebody else went on with the run."""
+    return JournalBroken("Two processes write the same run", f"{path}: {_TWO}")
 
 
 def foreign(path: Path, why: str) -> JournalBroken:

@@ -21,8 +21,11 @@ class ChainedJournal(ABC):
 
     def append(self, run: str, events: Sequence[Event]) -> int:
         """Queues events, stamped with the time now. Raises ``TypeError`` when one holds what is not JSON."""
+        return self._writer.put(self._packed(run, events))
+
+    def _packed(self, run: str, events: Sequence[Event]) -> list[Pending]:
         now = self._clock.now()
-        return self._writer.put([chain.pack(run, now, event) for event in events])
+        return [chain.pack(run, now, event) for event in events]
 
     def flush(self, ticket: int | None = None) -> None:
         """Waits until the events up to ``ticket`` are kept for good."""

@@ -10,7 +10,7 @@ from engine.journal import chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, is_same, process_identity, refuse_living
-from engine.model.event import ItemChanged, RunStarted
+from engine.model.event import LETTERS, Event, ItemChanged, RunFinished, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
 
@@ -22,6 +22,8 @@ class MemoryJournal(ChainedJournal):
         self._lock = threading.Lock()
         self._rows: dict[str, list[Row]] = {}
         self._runs: dict[str, RunInfo] = {}
+        self._due: dict[str, datetime] = {}
+        self._over: set[str] = set()
         self._leases: dict[str, tuple[Lease, str]] = {}
 
     def runs(self, scope: str | None = None) -> list[RunInfo]:
@@ -43,6 +45,43 @@ class MemoryJournal(ChainedJournal):
                     at = datetime.fromisoformat(row.at)
                     found[row.address] = max(at, found.get(row.address, at))
         return found
+
+    def append_if(
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+    ) -> bool:
+        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``."""
+        self._writer.flush()
+        with self._lock:
+            since = self._rows.get(run, [])[after:]
+            if any(row.kind in LETTERS or not letters for row in since):
+                return False
+            batch = self._packed(run, events)
+            rows = self._add(batch)
+            if due is not None:
+                self._due[run] = due
+        self._writer.tell(batch, rows)
+        return True
+
+    def has_letters(self, run: str, after: int) -> bool:
+        """Whether somebody added a letter past number ``after``."""
+        with self._lock:
+            return any(row.kind in LETTERS for row in self._rows.get(run, [])[after:])
+
+    def due_runs(self, now: datetime) -> list[RunInfo]:
+        """Waiting runs that have something to do at ``now``, the longest due first."""
+        with self._lock:
+            return [self._runs[run] for run, due in sorted(self._due.items(), key=lambda e: (e[1], e[0])) if due <= now]
+
+    def open_runs(self) -> list[RunInfo]:
+        """Runs that have not succeeded, newest first."""
+        with self._lock:
+            found = [self._runs[run] for run in self._runs if run not in self._over]
+        return sorted(found, key=lambda info: info.run, reverse=True)
+
+    def next_due(self) -> datetime | None:
+        """When the next waiting run is due; None when none is, by itself."""
+        with self._lock:
+            return min(self._due.values(), default=None)
 
     def acquire(self, lease: Lease) -> None:
         """Takes the scope's lease. Raises ``LockHeld`` unless it is free, one's own, or a dead process's."""
@@ -73,15 +112,26 @@ class MemoryJournal(ChainedJournal):
         return chain.checked(run, rows[after:], start, _head(rows[-1]))
 
     def _commit(self, batch: Sequence[Pending]) -> Sequence[Row]:
-        added = []
         with self._lock:
-            for pending in batch:
-                rows = self._rows.setdefault(pending.run, [])
-                row = chain.chained(pending, _head(rows[-1]) if rows else EMPTY)
-                rows.append(row)
-                added.append(row)
-                if isinstance(pending.event, RunStarted):
-                    self._runs.setdefault(pending.run, _info(pending, pending.event))
+            return self._add(batch)
+
+    def _add(self, batch: Sequence[Pending]) -> list[Row]:
+        added = []
+        for pending in batch:
+            rows = self._rows.setdefault(pending.run, [])
+            row = chain.chained(pending, _head(rows[-1]) if rows else EMPTY)
+            rows.append(row)
+            added.append(row)
+            event = pending.event
+            if isinstance(event, RunStarted):
+                self._runs.setdefault(pending.run, _info(pending, event))
+            elif isinstance(event, RunFinished | RunResumed):
+                self._due.pop(pending.run, None)
+                self._over.discard(pending.run)
+                if isinstance(event, RunFinished) and event.status == "succeeded":
+                    self._over.add(pending.run)
+                if isinstance(event, RunFinished) and event.due:
+                    self._due[pending.run] = datetime.fromisoformat(event.due)
         return added
 
 

@@ -11,6 +11,24 @@ ON CONFLICT (run) DO UPDATE SET seq = excluded.seq, hash = excluded.hash;
 INSERT INTO runs (run, scope, runbook, plan_id, started_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (run) DO NOTHING;
 
+-- name: set_due
+UPDATE runs SET due = ? WHERE run = ?;
+
+-- name: set_standing
+UPDATE runs SET due = ?, is_open = ? WHERE run = ?;
+
+-- name: open_runs
+SELECT run, scope, runbook, plan_id, started_at FROM runs WHERE is_open = 1 ORDER BY run DESC;
+
+-- name: due_runs
+SELECT run, scope, runbook, plan_id, started_at FROM runs WHERE due IS NOT NULL AND due <= ? ORDER BY due, run;
+
+-- name: next_due
+SELECT min(due) FROM runs WHERE due IS NOT NULL;
+
+-- name: kinds_after
+SELECT DISTINCT kind FROM events WHERE run = ? AND seq > ?;
+
 -- name: hash_at
 SELECT hash FROM events WHERE run = ? AND seq = ?;
 

@@ -1,6 +1,6 @@
 -- The journal's tables. `user_version` counts changes of this file; `application_id` is "swjo".
 PRAGMA application_id = 0x73776A6F;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- One row per event. Rows are added and never altered; `hash` chains each to the one before it in its run (see chain.py).
 CREATE TABLE events (
@@ -30,9 +30,13 @@ CREATE TABLE runs (
     scope      TEXT NOT NULL,
     runbook    TEXT NOT NULL,   -- by name
     plan_id    TEXT NOT NULL,
-    started_at TEXT NOT NULL    -- ISO 8601 with offset
+    started_at TEXT NOT NULL,   -- ISO 8601 with offset
+    due        REAL,            -- seconds since 1970: when the waiting run has something to do next; NULL: nothing by itself
+    is_open    INTEGER NOT NULL DEFAULT 1   -- 0 once it succeeded
 ) WITHOUT ROWID;
 
+CREATE INDEX runs_due ON runs (due) WHERE due IS NOT NULL;
+CREATE INDEX runs_open ON runs (run) WHERE is_open = 1;
 CREATE INDEX runs_of_scope ON runs (scope, runbook);
 CREATE INDEX runs_of_plan ON runs (plan_id);
 

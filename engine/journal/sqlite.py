@@ -10,9 +10,10 @@ import os
 import re
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.journal import broken, chain
@@ -20,10 +21,10 @@ from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, process_identity, refuse_living
 from engine.journal.wal import torn_tail
-from engine.model.event import RunStarted
+from engine.model.event import LETTERS, Event, RunFinished, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
-TABLES_VERSION = 1
+TABLES_VERSION = 2
 _APPLICATION_ID = 0x73776A6F
 _BUSY_S = 15.0
 """How long to wait for another process's transaction before giving up."""
@@ -50,6 +51,8 @@ class SqliteJournal(ChainedJournal):
         self._path = path
         self._read_only = read_only
         self._heads: dict[str, Head] = {}
+        """Where each run ended when this process last wrote it."""
+        self._writing = threading.Lock()
         if not read_only:
             _make(path)
         with self._worded():
@@ -69,7 +72,7 @@ class SqliteJournal(ChainedJournal):
         """All runs that started, newest first."""
         with self._reading() as connection:
             rows = connection.execute(_SQL["runs"]) if scope is None else connection.execute(_SQL["runs_of_scope"], (scope,))
-            return [RunInfo(run, of, runbook, plan, datetime.fromisoformat(at)) for run, of, runbook, plan, at in rows]
+            return [_info(row) for row in rows]
 
     def run_of_plan(self, plan_id: str) -> str | None:
         """The run a plan was applied by."""
@@ -120,32 +123,97 @@ class SqliteJournal(ChainedJournal):
                 yield from chain.checked(run, _pages(connection, run, after, end.seq), start, end)
 
     def _commit(self, batch: Sequence[Pending]) -> Sequence[Row]:
-        with self._worded():
+        with self._writing, self._worded():
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
-                rows = self._number(batch)
-                _insert(connection, [(p.run, *row) for p, row in zip(batch, rows, strict=True)])
-                heads = {p.run: (row.seq, row.hash) for p, row in zip(batch, rows, strict=True)}
-                connection.executemany(_SQL["set_head"], [(run, *head) for run, head in heads.items()])
-                for pending in batch:
-                    if isinstance(pending.event, RunStarted):
-                        connection.execute(_SQL["add_run"], _run_row(pending, pending.event))
+                heads = self._heads_of(connection, batch)
+                rows = self._store(connection, batch, heads)
                 connection.execute("COMMIT")
+                self._heads.update(heads)
             except BaseException:
                 with suppress(sqlite3.Error):  # the first error is the one to tell; SQLite often has rolled back by itself
                     connection.execute("ROLLBACK")
                 raise
             return rows
 
-    def _number(self, batch: Sequence[Pending]) -> list[Row]:
+    def append_if(
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+    ) -> bool:
+        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``; durable on return."""
+        self._writer.flush()
+        batch = self._packed(run, events)
+        with self._writing, self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                heads = self._heads_of(connection, batch) if letters else {run: _head(connection, run)}
+                stops = LETTERS & self._kinds(connection, run, after) if letters else heads[run].seq != after
+                if stops:
+                    return False
+                rows = self._store(connection, batch, heads)
+                if due is not None:
+                    connection.execute(_SQL["set_due"], (due.timestamp(), run))
+                connection.execute("COMMIT")
+                if letters:
+                    self._heads.update(heads)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        self._writer.tell(batch, rows)
+        return True
+
+    def has_letters(self, run: str, after: int) -> bool:
+        """Whether somebody added a letter past number ``after``."""
+        with self._reading() as connection:
+            return bool(LETTERS & self._kinds(connection, run, after))
+
+    def due_runs(self, now: datetime) -> list[RunInfo]:
+        """Waiting runs that have something to do at ``now``, the longest due first."""
+        with self._reading() as connection:
+            return [_info(row) for row in connection.execute(_SQL["due_runs"], (now.timestamp(),))]
+
+    def open_runs(self) -> list[RunInfo]:
+        """Runs that have not succeeded, newest first."""
+        with self._reading() as connection:
+            return [_info(row) for row in connection.execute(_SQL["open_runs"])]
+
+    def next_due(self) -> datetime | None:
+        """When the next waiting run is due; None when none is, by itself."""
+        with self._reading() as connection:
+            found = connection.execute(_SQL["next_due"]).fetchone()[0]
+        return None if found is None else datetime.fromtimestamp(found, UTC)
+
+    def _store(self, connection: sqlite3.Connection, batch: Sequence[Pending], heads: dict[str, Head]) -> list[Row]:
+        """Numbers and inserts, inside a transaction. ``heads`` moves on with it."""
         rows = []
         for pending in batch:
-            head = self._heads.get(pending.run) or _head(self._connection, pending.run)
-            row = chain.chained(pending, head)
-            self._heads[pending.run] = Head(row.seq, row.hash)
+            row = chain.chained(pending, heads[pending.run])
+            heads[pending.run] = Head(row.seq, row.hash)
             rows.append(row)
+        _insert(connection, [(p.run, *row) for p, row in zip(batch, rows, strict=True)])
+        connection.executemany(_SQL["set_head"], [(run, *head) for run, head in heads.items()])
+        for pending in batch:
+            if isinstance(pending.event, RunStarted):
+                connection.execute(_SQL["add_run"], _run_row(pending, pending.event))
+            elif isinstance(pending.event, RunFinished | RunResumed):
+                connection.execute(_SQL["set_standing"], (*_standing(pending.event), pending.run))
         return rows
+
+    @staticmethod
+    def _kinds(connection: sqlite3.Connection, run: str, after: int) -> set[str]:
+        return {kind for (kind,) in connection.execute(_SQL["kinds_after"], (run, after))}
+
+    def _heads_of(self, connection: sqlite3.Connection, batch: Sequence[Pending]) -> dict[str, Head]:
+        """Where each run of the batch ends. Since this process wrote last, only letters may have been added: anything else was
+        written by a second process at the same work, and then this one stops."""
+        heads = {}
+        for run in dict.fromkeys(pending.run for pending in batch):
+            head, known = _head(connection, run), self._heads.get(run)
+            moved = known is not None and head.seq != known.seq
+            if known is not None and moved and (head.seq < known.seq or self._kinds(connection, run, known.seq) - LETTERS):
+                raise broken.two_at_work(self._path)
+            heads[run] = head
+        return heads
 
     def _inspect(self) -> str:
         """Refuses what is not a journal, and looks for a transaction that was cut off."""
@@ -158,12 +226,28 @@ class SqliteJournal(ChainedJournal):
                 raise broken.newer(self._path, version, TABLES_VERSION)
             if self._read_only:
                 return ""
+            if version < TABLES_VERSION:
+                self._upgrade()
             self._connection.execute("BEGIN IMMEDIATE")  # nobody is writing while we look
             try:
                 torn = torn_tail(self._path)
             finally:
                 self._connection.execute("ROLLBACK")
         return _TORN.format(path=self._path) if torn else ""
+
+    def _upgrade(self) -> None:
+        """Brings an older version's tables up to date, whole or not at all."""
+        script = (_HERE / "upgrade.sql").read_text(encoding="utf-8")
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have been quicker.
+            if self._connection.execute("PRAGMA user_version").fetchone()[0] < TABLES_VERSION:
+                for statement in filter(str.strip, script.split(";")):
+                    self._connection.execute(statement)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -277,6 +361,18 @@ def _pages(connection: sqlite3.Connection, run: str, after: int, last: int) -> I
             return
         yield from page
         after = page[-1].seq
+
+
+def _info(row: tuple[str, str, str, str, str]) -> RunInfo:
+    run, scope, runbook, plan, at = row
+    return RunInfo(run, scope, runbook, plan, datetime.fromisoformat(at))
+
+
+def _standing(event: RunFinished | RunResumed) -> tuple[float | None, bool]:
+    """When the run is due, and whether there is still something to it."""
+    if isinstance(event, RunResumed):
+        return None, True
+    return datetime.fromisoformat(event.due).timestamp() if event.due else None, event.status != "succeeded"
 
 
 def _run_row(pending: Pending, event: RunStarted) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class GroupWriter:
         self._failure: BaseException | None = None
         self._watcher_failure: BaseException | None = None
         self._closing = False
+        self._telling = threading.Lock()
+        """One thread at a time; no watcher is called from two."""
         self._thread: threading.Thread | None = None
 
     def put(self, events: Sequence[Pending]) -> int:
@@ -105,9 +107,17 @@ class GroupWriter:
             batch, self._queue = self._queue, []
             return batch, self._ticket
 
+    def tell(self, batch: Sequence[Pending], rows: Sequence[Row]) -> None:
+        """Tells the watchers of events that were stored another way."""
+        self._tell(batch, rows)
+
     def _tell(self, batch: Sequence[Pending], rows: Sequence[Row]) -> None:
         if not self._watchers:
             return
+        with self._telling:
+            self._pass_on(batch, rows)
+
+    def _pass_on(self, batch: Sequence[Pending], rows: Sequence[Row]) -> None:
         records = [Record(p.run, row.seq, p.at, p.event, row.hash) for p, row in zip(batch, rows, strict=True)]
         try:
             for watcher in self._watchers:

@@ -19,6 +19,8 @@ class Event:
     """What all events share. ``address`` is that of an item (``phase/step[item]``) or of a block, or empty for the run."""
 
     kind: ClassVar[str] = ""
+    is_letter: ClassVar[bool] = False
+    """Whether a person or an outside system may add it to a run that another process is working on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +237,140 @@ class RunInterrupted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting."""
+    """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting. ``due``: when a waiting run has
+    something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
 
     kind: ClassVar[str] = "run_finished"
     status: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateOpened(Event):
+    """A step asks people, waits for a time or for an outside event. ``gate``: approval, input, task or wait; ``ask``: what is
+    asked, of whom, and what an approval covers; ``due`` and ``reminders``: ISO 8601, empty when there is no limit."""
+
+    kind: ClassVar[str] = "gate_opened"
+    address: str
+    gate: str
+    ask: Mapping[str, Any]
+    due: str = ""
+    reminders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateVoted(Event):
+    """Somebody approved or rejected. ``vote``: approve or reject; ``via``: how it is known who that was; ``digest``: of what
+    was shown to them."""
+
+    kind: ClassVar[str] = "gate_voted"
+    is_letter: ClassVar[bool] = True
+    address: str
+    vote: str
+    who: str
+    via: str
+    digest: str
+    comment: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswered(Event):
+    """Somebody filled in a form. A later answer is a new ``version``; the earlier ones stay on record."""
+
+    kind: ClassVar[str] = "gate_answered"
+    is_letter: ClassVar[bool] = True
+    address: str
+    version: int
+    data: Mapping[str, Any]
+    who: str
+    via: str
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateReported(Event):
+    """Somebody said how manual work stands. ``outcome``: done, blocked or skipped; ``evidence``: files kept in the run's folder,
+    each with name, sha256 and size in bytes."""
+
+    kind: ClassVar[str] = "gate_reported"
+    is_letter: ClassVar[bool] = True
+    address: str
+    outcome: str
+    who: str
+    via: str
+    reason: str = ""
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReceived(Event):
+    """Something happened outside that the run may wait for, such as a port that completed."""
+
+    kind: ClassVar[str] = "signal_received"
+    is_letter: ClassVar[bool] = True
+    name: str
+    data: Mapping[str, Any]
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateReminded(Event):
+    """A reminder fell due; ``number`` counts from 1."""
+
+    kind: ClassVar[str] = "gate_reminded"
+    address: str
+    number: int
+    due: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateEscalated(Event):
+    """Nobody acted in time, so those of role ``to`` may now. ``due``: their own limit."""
+
+    kind: ClassVar[str] = "gate_escalated"
+    address: str
+    to: str
+    people: tuple[Mapping[str, Any], ...]
+    due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateClosed(Event):
+    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it."""
+
+    kind: ClassVar[str] = "gate_closed"
+    address: str
+    outcome: str
+    why: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeld(Event):
+    """Nothing new starts, in the whole run or (``address``) in one phase or step. ``until``: ISO 8601; it is released then by
+    itself. ``signal``: likewise, once this outside event was received."""
+
+    kind: ClassVar[str] = "run_held"
+    is_letter: ClassVar[bool] = True
+    address: str
+    reason: str
+    owner: str
+    until: str = ""
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReleased(Event):
+    """A hold ended."""
+
+    kind: ClassVar[str] = "run_released"
+    is_letter: ClassVar[bool] = True
+    address: str
+    reason: str
+    who: str
 
 
 KINDS: dict[str, type[Event]] = {
@@ -249,8 +380,12 @@ KINDS: dict[str, type[Event]] = {
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunFinished,
+        GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
+        RunHeld, RunReleased,
     )
 }
+LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
+"""Kinds of events that may arrive while another process works on the run."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 
@@ -275,7 +410,7 @@ def decode(kind: str, data: Mapping[str, Any]) -> Event:
     """Rebuilds an event. Raises ``KeyError`` for an unknown kind; unknown fields of a newer version are dropped."""
     cls = KINDS[kind]
     values = {name: data[name] for name in _FIELDS[kind] if name in data}
-    for name in ("fields", "diff"):
+    for name in ("fields", "diff", "reminders", "evidence", "people"):
         if name in values:
             values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
     return cls(**values)

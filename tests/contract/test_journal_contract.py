@@ -18,7 +18,17 @@ import pytest
 from engine.journal.memory import MemoryJournal
 from engine.journal.sqlite import SqliteJournal
 from engine.model.errors import LockHeld
-from engine.model.event import ItemChanged, ItemFailed, ItemIntended, ItemUnchanged, Record, RunFinished, RunStarted
+from engine.model.event import (
+    GateVoted,
+    ItemChanged,
+    ItemFailed,
+    ItemIntended,
+    ItemUnchanged,
+    Record,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+)
 from engine.ports import Journal, Lease
 from tests.support.journals import SteppingClock, changed, started
 
@@ -324,3 +334,65 @@ def test_run_started_names_the_run(journal: StoredJournal) -> None:
     journal.flush(journal.append("r", [first, started("zebra", plan_id="p2")]))
     assert [(i.scope, i.plan_id) for i in journal.runs()] == [("acme", "p1")]
     assert isinstance(next(iter(journal.read("r"))).event, RunStarted)
+
+
+def vote(address: str = "p/sign-off", who: str = "Ana") -> GateVoted:
+    return GateVoted(address, "approve", who, "account ana", "d" * 32)
+
+
+def test_a_letter_is_added_only_to_a_run_that_has_not_gone_on(journal: StoredJournal) -> None:
+    """Two people at one gate: the second has to look again, and finds the first one's vote."""
+    journal.flush(journal.append("r", [started("acme"), ItemUnchanged("p/s")]))
+    assert journal.append_if("r", [vote(who="Ana")], after=2)
+    assert not journal.append_if("r", [vote(who="Ben")], after=2)
+    assert [r.event.who for r in journal.read("r", after=2) if isinstance(r.event, GateVoted)] == ["Ana"]
+
+
+def test_of_many_who_act_on_one_state_exactly_one_succeeds(journal: StoredJournal) -> None:
+    """However they race."""
+    journal.flush(journal.append("r", [started("acme")]))
+    gate = threading.Barrier(8)
+    won: list[bool] = []
+
+    def act(number: int) -> None:
+        gate.wait()
+        won.append(journal.append_if("r", [vote(who=f"person {number}")], after=1))
+
+    threads = [threading.Thread(target=act, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(won) == [False] * 7 + [True]
+    assert len(list(journal.read("r"))) == 2
+
+
+def test_a_run_goes_on_behind_a_letter_in_one_chain(journal: StoredJournal) -> None:
+    """The process at work and the person who answers do not know of each other."""
+    journal.flush(journal.append("r", [started("acme")]))
+    assert journal.append_if("r", [vote()], after=1)
+    journal.flush(journal.append("r", [ItemUnchanged("p/s")]))
+    assert [record.event.kind for record in journal.read("r")] == ["run_started", "gate_voted", "item_unchanged"]
+    assert journal.verify("r").seq == 3
+
+
+def test_a_waiting_run_is_due_when_it_said_and_no_longer_once_taken_up(journal: StoredJournal, clock: SteppingClock) -> None:
+    """What ``resume --all-due`` asks for."""
+    at = clock.moment
+    for run, hours in (("late", 5), ("soon", 1), ("never", 0)):
+        due = (at + timedelta(hours=hours)).isoformat() if hours else ""
+        journal.append(run, [started("acme"), RunFinished("waiting", {}, due)])
+    journal.flush()
+    assert journal.next_due() == at + timedelta(hours=1)
+    assert journal.due_runs(at) == []
+    assert [info.run for info in journal.due_runs(at + timedelta(days=9))] == ["soon", "late"]
+    journal.flush(journal.append("soon", [RunResumed("ana", "host", 1)]))
+    assert [info.run for info in journal.due_runs(at + timedelta(days=9))] == ["late"]
+
+
+def test_an_answer_makes_its_run_due(journal: StoredJournal, clock: SteppingClock) -> None:
+    """Whoever answers need not be able to run it."""
+    journal.flush(journal.append("r", [started("acme"), RunFinished("waiting")]))
+    assert journal.due_runs(clock.moment + timedelta(days=99)) == []
+    assert journal.append_if("r", [vote()], after=2, due=clock.moment)
+    assert [info.run for info in journal.due_runs(clock.moment)] == ["r"]

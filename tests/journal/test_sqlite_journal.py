@@ -15,7 +15,7 @@ import pytest
 
 from engine.journal.sqlite import SqliteJournal
 from engine.model.errors import JournalBroken
-from engine.model.event import KINDS, ItemUnchanged, Record
+from engine.model.event import KINDS, GateVoted, ItemUnchanged, Record
 from tests.support.journals import SteppingClock, changed, started
 
 
@@ -176,7 +176,7 @@ def test_an_event_of_a_newer_version_is_named(path: Path, clock: SteppingClock, 
 def test_newer_tables_are_left_alone(path: Path, clock: SteppingClock) -> None:
     filled(path, clock)
     edit(path, "PRAGMA user_version = 7")
-    with pytest.raises(JournalBroken, match=r"newer switchover.*version 7.*up to 1"):
+    with pytest.raises(JournalBroken, match=r"newer switchover.*version 7.*up to 2"):
         SqliteJournal(path, clock)
 
 
@@ -364,3 +364,30 @@ def test_two_processes_that_make_it_at_once_share_one(path: Path, clock: Steppin
     for journal in journals:
         journal.close()
     assert [entry.name for entry in path.parent.iterdir()] == ["journal.db"]
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path, clock: SteppingClock) -> None:
+    """Its runs and events stay, and a run can be due."""
+    filled(path, clock)
+    for column, index in (("due", "runs_due"), ("is_open", "runs_open")):
+        edit(path, f"DROP INDEX {index}")
+        edit(path, f"ALTER TABLE runs DROP COLUMN {column}")
+    edit(path, "PRAGMA user_version = 1")
+    journal = SqliteJournal(path, clock)
+    assert journal.next_due() is None
+    assert journal.append_if("r", [GateVoted("p/s", "approve", "Ana", "account ana", "d")], after=10, due=clock.moment)
+    assert [info.run for info in journal.due_runs(clock.moment)] == ["r"]
+    journal.close()
+
+
+def test_a_second_process_at_the_same_run_is_still_found_out(path: Path, clock: SteppingClock) -> None:
+    """Letters may come in between, anything else means that two work on it."""
+    one, other = SqliteJournal(path, clock), SqliteJournal(path, clock)
+    one.flush(one.append("r", [started("acme")]))
+    assert other.append_if("r", [GateVoted("p/s", "approve", "Ana", "account ana", "d")], after=1)
+    one.flush(one.append("r", [ItemUnchanged("p/s[1]")]))
+    other.flush(other.append("r", [ItemUnchanged("p/s[2]")]))
+    one.append("r", [ItemUnchanged("p/s[3]")])
+    with pytest.raises(JournalBroken, match="Two processes write the same run"):
+        one.flush()
+    other.close()

@@ -48,17 +48,21 @@ class Followed:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
+        self._missed = False
+        """Whether something was journalled that was not told here: what people did from other processes."""
         self._lock = threading.Lock()
 
     def on_records(self, records: Iterable[Record]) -> None:
         with self._lock:
             for record in records:
-                if record.seq > self._state.last_seq:
+                self._missed = self._missed or record.seq != self._state.last_seq + 1
+                if not self._missed:
                     self._state.apply(record)
 
     def caught_up(self, journal: Journal, run: str) -> RunState:
         """The state with whatever has not been told yet, which may be the last few events."""
-        self.on_records(journal.read(run, after=self._state.last_seq))
+        for record in journal.read(run, after=self._state.last_seq):
+            self._state.apply(record)
         return self._state
 
 

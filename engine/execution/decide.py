@@ -32,6 +32,8 @@ class Expected:
 
     outlook: Outlook
     observed: str
+    approval: str = ""
+    """How it was approved since, when it was: what people agreed to then binds instead of the plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,16 @@ from datetime import datetime
 
 from engine.execution.attempt import Attempt, Outcome, Task, attempt
 from engine.execution.decide import NO_PAST, Expected, Past
+from engine.execution.gatekeeper import GateKeeper
 from engine.execution.retry import wait_before
 from engine.execution.stop import Stop
+from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
+from engine.model.diagnostic import InvalidInput
+from engine.model.errors import ActionFailure, SwitchoverError
 from engine.model.plan import Outlook, address_of
 from engine.model.run import ItemState, ItemStatus
-from engine.planning.scene import BlockWork, CompiledStep, Lane, Scene
+from engine.planning.scene import AnyStep, BlockWork, CompiledGate, Lane, Scene
 from engine.ports import Journal
 
 _STATUS: dict[type[ev.Event], ItemStatus] = {
@@ -27,6 +31,7 @@ _STATUS: dict[type[ev.Event], ItemStatus] = {
     ev.ItemProved: ItemStatus.PROVED, ev.ItemSkipped: ItemStatus.SKIPPED, ev.ItemFailed: ItemStatus.FAILED,
     ev.ItemInDoubt: ItemStatus.IN_DOUBT, ev.ItemBlocked: ItemStatus.BLOCKED,
 }
+_AT_GATES = (InvalidInput, DependsOnLaterError, ActionFailure, SwitchoverError)
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class UnitResult:
 
     failed: int = 0
     unfinished: list[int] = field(default_factory=list)
+    parked: list[int] = field(default_factory=list)
+    """Lanes that stand at a gate."""
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -49,13 +56,14 @@ class _Cursor:
     number: int = 1
     not_before: float = 0.0
     ended: bool = False
+    parked: bool = False
     running: Attempt | None = None
     readable: bool = True
     """Whether what the running attempt intends can be read back."""
     intended_at: datetime | None = None
 
     @property
-    def compiled(self) -> CompiledStep:
+    def compiled(self) -> AnyStep:
         return self.lane.steps[self.position]
 
     @property
@@ -80,18 +88,20 @@ class LaneWorker:
     state: Mapping[str, ItemState]
     """What an earlier process of this run left behind."""
     stop: Stop
+    keeper: GateKeeper
 
     def work(self, block: BlockWork, lanes: Sequence[int], failures_left: int) -> UnitResult:
         """Works the lanes to their ends, or until the run is asked to stop."""
         result = UnitResult()
         cursors = [self._cursor(index, block.lanes[index]) for index in lanes]
-        while active := [cursor for cursor in cursors if not cursor.ended]:
+        while active := [cursor for cursor in cursors if not cursor.ended and not cursor.parked]:
             if self.stop.is_set or result.failed > failures_left:
                 break
             due = self._due(active)
             if due:
                 self._round(block, due, result, failures_left)
-        result.unfinished = [cursor.index for cursor in cursors if not cursor.ended]
+        result.unfinished = [cursor.index for cursor in cursors if not cursor.ended and not cursor.parked]
+        result.parked = [cursor.index for cursor in cursors if cursor.parked]
         return result
 
     def _cursor(self, index: int, lane: Lane) -> _Cursor:
@@ -132,6 +142,9 @@ class LaneWorker:
     def _begin(
         self, block: BlockWork, cursor: _Cursor, events: list[ev.Event], result: UnitResult
     ) -> ev.ItemIntended | None:
+        if isinstance(cursor.compiled, CompiledGate):
+            self._gate(block, cursor, cursor.compiled, events, result)
+            return None
         task = Task(
             cursor.compiled, block.block, cursor.lane.item, self._expected(cursor.address), cursor.past, cursor.number,
             lambda: self.stop.is_set,
@@ -144,6 +157,34 @@ class LaneWorker:
             return None
         cursor.readable, cursor.intended_at = intent.observable, self.scene.clock.now()
         return intent
+
+    def _gate(
+        self, block: BlockWork, cursor: _Cursor, gate: CompiledGate, events: list[ev.Event], result: UnitResult
+    ) -> None:
+        """Stands at a gate: through it, or parked before it."""
+        address = cursor.address
+        if events:
+            # Told before it is looked at who did what: an approval is shown what stands there now.
+            self.journal.append(self.run, events)
+            events.clear()
+        try:
+            status = self.keeper.visit(gate, block.block, cursor.lane.item, address)
+        except _AT_GATES as error:
+            self._settle(cursor, Outcome(ev.ItemFailed(address, _why(error), "permanent", nothing_done=True)), events, result)
+            return
+        if status is ItemStatus.SKIPPED:
+            self._settle(cursor, Outcome(ev.ItemSkipped(address, f"when: {gate.step.when}")), events, result)
+        elif status is ItemStatus.UNCHANGED:
+            self._settle(cursor, Outcome(ev.ItemUnchanged(address)), events, result)
+        elif status is ItemStatus.WAITING:
+            cursor.parked = True
+        else:
+            result.counts[status.value] += 1
+            self.scene.results.put(address, status, self.scene.clock.now(), self.keeper.outputs(address))
+            if status.ended_well:
+                cursor.advance()
+            else:
+                self._end_badly(cursor, events, result)
 
     def _resume(self, cursor: _Cursor, events: list[ev.Event], result: UnitResult) -> None:
         assert cursor.running is not None  # noqa: S101  # only begun attempts are resumed
@@ -161,8 +202,9 @@ class LaneWorker:
         events.append(ev.ItemWithdrawn(cursor.address, "the run is stopping"))
 
     def _expected(self, address: str) -> Expected | None:
-        if self.expected is None:
-            return None
+        approved = self.keeper.expected(address)
+        if approved is not None or self.expected is None:
+            return approved
         return self.expected.get(address, _UNPLANNED)
 
     def _settle(self, cursor: _Cursor, outcome: Outcome | None, events: list[ev.Event], result: UnitResult) -> None:
@@ -208,6 +250,14 @@ class LaneWorker:
 
 _UNPLANNED = Expected(Outlook.NOTHING, "")
 """The plan does not name the address: no change to it was shown to anybody."""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, InvalidInput):
+        return "; ".join(d.detail for d in error.diagnostics)
+    if isinstance(error, DependsOnLaterError):
+        return f"it needs the result of {error}, which has none"
+    return str(error)
 
 
 def past_of(state: ItemState) -> Past:

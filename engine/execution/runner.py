@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 
 from engine.execution.decide import Expected
+from engine.execution.gatekeeper import Desk, GateKeeper
 from engine.execution.lanes import LaneWorker, UnitResult
 from engine.execution.schedule import CHUNK, BlockPlan, Schedule, Unit
 from engine.execution.stop import Stop
 from engine.execution.windows import Pace, Windows
 from engine.model import event as ev
-from engine.model.plan import address_of
-from engine.model.run import ItemState, ItemStatus, RunStatus
+from engine.model.plan import PlanHeader, address_of
+from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.planning.scene import BlockWork, Scene
 from engine.ports import Journal
 
@@ -34,6 +37,13 @@ class Order:
     state: Mapping[str, ItemState] = field(default_factory=dict)
     forgiven: bool = False
     """The guard had tripped and somebody took the run up all the same: failures so far no longer count for it."""
+    requester: str = ""
+    """The account the run was started by."""
+    past: RunState = field(default_factory=RunState)
+    """The run as journalled so far, for its gates; nobody else's."""
+    header: PlanHeader | None = None
+    folder: Path | None = None
+    """The run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,9 @@ class Runner:
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
-        self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop)
+        self._keeper = GateKeeper(scene, journal, order.past, Desk(order.run, order.requester, order.header, order.folder))
+        self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop, self._keeper)
+        self._heard_at = 0.0
 
     def run(self) -> RunStatus:
         """Returns how it ended; the journal has the events. Raises what a worker met at the border, such as ``JournalBroken``."""
@@ -81,7 +93,7 @@ class Runner:
                 running += 1
             if running:
                 running -= self._collect()
-            elif not self._wait_for_rate():
+            elif not self._wait_for_rate() and not self._hears_news():
                 return
 
     def _collect(self) -> int:
@@ -89,20 +101,23 @@ class Runner:
         try:
             first = self._ended.get(timeout=self._tick())
         except queue.Empty:
+            self._listen()
             return 0
         ended = [first]
         while not self._ended.empty():
             ended.append(self._ended.get_nowait())
         for one in ended:
             self._take_in(one)
+        self._listen()
         return len(ended)
 
     def _take_in(self, ended: _Ended) -> None:
         if ended.error is not None or ended.result is None:
             raise ended.error or RuntimeError("a unit ended without a result")
-        self._schedule.settle(ended.unit, ended.result.failed, ended.result.unfinished)
-        self._counts.update(ended.result.counts)
-        finished = len(ended.unit.lanes) - len(ended.result.unfinished)
+        result = ended.result
+        self._schedule.settle(ended.unit, result.failed, result.unfinished, result.parked)
+        self._counts.update(result.counts)
+        finished = len(ended.unit.lanes) - len(result.unfinished) - len(result.parked)
         if finished:
             self._pace[ended.unit.block].add(finished, ended.took_s)
 
@@ -120,7 +135,21 @@ class Runner:
         self._scene.clock.sleep(max(0.0, next_start - self._scene.clock.monotonic()))
         return True
 
+    def _hears_news(self) -> bool:
+        """Before the run goes to wait: whether somebody acted meanwhile, so that a gate may open."""
+        return not self._stop.is_set and self._keeper.has_news() and self._schedule.unpark()
+
+    def _listen(self) -> None:
+        """While it runs, once a second: votes, answers and holds come from other processes."""
+        now = self._scene.clock.monotonic()
+        if now - self._heard_at >= _TICK_S:
+            self._heard_at = now
+            if self._keeper.has_news():
+                self._schedule.unpark()
+
     def _may_start(self, address: str) -> bool:
+        if self._keeper.is_held(address):
+            return False
         work = self._work[address]
         if work.block.window is None:
             return True
@@ -144,9 +173,8 @@ class Runner:
         if status is RunStatus.INTERRUPTED:
             self._append(ev.RunInterrupted(self._stop.why))
         else:
-            if status is RunStatus.WAITING:
-                self._note_windows()
-            self._append(ev.RunFinished(status.value, dict(self._counts)))
+            due = self._note_windows() if status is RunStatus.WAITING else None
+            self._append(ev.RunFinished(status.value, dict(self._counts), due.isoformat() if due else ""))
         self._journal.flush()
         return status
 
@@ -166,15 +194,19 @@ class Runner:
         bad = self._counts[ItemStatus.FAILED.value] + self._counts[ItemStatus.BLOCKED.value]
         return RunStatus.FAILED if bad else RunStatus.SUCCEEDED
 
-    def _note_windows(self) -> None:
+    def _note_windows(self) -> datetime | None:
+        """Journals which windows are shut; returns when the run has something to do next, by itself."""
         now = self._scene.clock.now()
+        times = [self._keeper.due()]
         for address, waiting in self._schedule.ready_blocks():
             block = self._work[address].block
             if block.window is not None:
                 reopens = self._windows.reopens(block, now)
+                times.append(reopens)
                 self._append(
                     ev.WindowClosed(address, block.window.describe(), waiting, reopens.isoformat() if reopens else "")
                 )
+        return min((at for at in times if at is not None), default=None)
 
     def _append(self, event: ev.Event) -> None:
         self._journal.append(self._order.run, [event])

@@ -57,6 +57,8 @@ class _BlockState:
     units: int = 0
     running: int = 0
     next_start: float = 0.0
+    parked: list[int] = field(default_factory=list)
+    """Lanes that stand at a gate."""
 
     @property
     def is_over(self) -> bool:
@@ -99,15 +101,26 @@ class Schedule:
             if state.waiting and self._is_ready(state) and may_start(state.plan.address):
                 yield from self._units(state, now)
 
-    def settle(self, unit: Unit, failed: int, unfinished: Sequence[int] = ()) -> None:
-        """Notes that a unit came back: ``failed`` of its lanes ended badly, ``unfinished`` ones were not ended at all."""
+    def settle(self, unit: Unit, failed: int, unfinished: Sequence[int] = (), parked: Sequence[int] = ()) -> None:
+        """Notes that a unit came back: ``failed`` of its lanes ended badly, ``unfinished`` ones were not ended at all, ``parked``
+        ones stand at a gate and are not started again before ``unpark``."""
         state = self.blocks[unit.block]
         state.units -= 1
         state.running -= len(unit.lanes)
-        state.ended += len(unit.lanes) - len(unfinished)
+        state.ended += len(unit.lanes) - len(unfinished) - len(parked)
+        state.parked += parked
         state.failed += failed
         state.started -= len(unfinished)
         state.waiting.extendleft(reversed(unfinished))
+
+    def unpark(self) -> bool:
+        """Lets all that stand at gates try again. False when none does."""
+        found = [state for state in self.blocks.values() if state.parked]
+        for state in found:
+            state.started -= len(state.parked)
+            state.waiting.extendleft(reversed(state.parked))
+            state.parked = []
+        return bool(found)
 
     def next_start(self, may_start: Callable[[str], bool]) -> float | None:
         """When a rate lets the next lane start; None when no block waits for its rate alone."""

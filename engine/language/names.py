@@ -15,7 +15,7 @@ from engine.model.source import DataPath, SourceMap
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
 RUN_FIELDS = ("id", "scope", "started_at", "counts")
-STEP_FIELDS = ("status", "changed", "changed_at", "ok", "counts")
+STEP_FIELDS = ("status", "changed", "changed_at", "ok", "outputs", "counts")
 STEP_FIELDS_OVER_ITEMS = ("changed", "ok", "counts")
 """What a step has when it runs over other items than the one that asks: there is no single time or status then."""
 ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps")

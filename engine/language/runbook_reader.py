@@ -11,10 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.language.durations import seconds_of
+from engine.language.gate_reader import gate_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
 from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.gate import GATE_KINDS
 from engine.model.plan import digest
 from engine.model.runbook import Block, FanOut, Input, Limit, Phase, Retry, Runbook, Step
 from engine.model.source import DataPath, Document
@@ -127,11 +129,11 @@ class _Reader:
         return Block(raw["name"], phase, steps, self._fan_out(raw), needs, path, window)
 
     def _step(self, raw: Mapping[str, Any], phase: str, path: DataPath) -> Step:
-        retry = raw.get("retry", {})
+        retry, gate = raw.get("retry", {}), gate_of(raw)
         return Step(
             name=raw["name"],
             phase=phase,
-            action=raw["action"],
+            action=raw["action"] if gate is None else GATE_KINDS[type(gate)],
             args=raw.get("with", {}),
             path=path,
             title=raw.get("title", ""),
@@ -141,6 +143,7 @@ class _Reader:
             ),
             timeout_s=seconds_of(raw.get("timeout", 60)),
             settle_s=seconds_of(raw["settle"]) if "settle" in raw else None,
+            gate=gate,
         )
 
     def _fan_out(self, raw: Mapping[str, Any]) -> FanOut:

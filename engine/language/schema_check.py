@@ -68,7 +68,7 @@ def _explain(schema: dict[str, Any], data: object) -> Iterator[Finding]:
 
 def _leaves(error: Finding) -> Iterator[Finding]:
     """The errors behind a refused choice of forms: those of the form that was most likely meant."""
-    if error.validator not in ("anyOf", "oneOf") or not error.context:
+    if error.validator not in ("anyOf", "oneOf") or not error.context or "oneOfErrorMessage" in error.schema:
         yield error
         return
     branches: dict[object, list[Finding]] = {}
@@ -145,8 +145,21 @@ class _Words:
         yield self.problem("Wrong type", f"{_needed(kinds)} is needed, not {spell(error.instance)}.", path, hint)
 
     def no_form(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
+        if "oneOfErrorMessage" in error.schema:
+            yield from self.not_one(error, path)
+            return
         kinds = [kind for branch in error.validator_value for kind in _kinds_of(branch)]
         yield self.problem("Wrong type", f"{_needed(kinds)} is needed, not {spell(error.instance)}.", path)
+
+    def not_one(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
+        if not isinstance(error.instance, Mapping):
+            return  # that is said already
+        keys = [branch["required"][0] for branch in error.validator_value]
+        given = [key for key in keys if key in error.instance]
+        if not given and any(nearest(name, keys) for name in error.instance if name not in error.schema["properties"]):
+            return  # the misspelt key is reported, with the one that was meant
+        said = f"{listed(given)} stand here together." if given else "None of them stands here."
+        yield self.problem("Not exactly one", f"{error.schema['oneOfErrorMessage']} {said}", path, at_key=True)
 
     def no_choice(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
         choices = [str(choice) for choice in error.validator_value]

@@ -33,6 +33,8 @@ class Outlook(Enum):
     """Will be done, but what it changes cannot be read beforehand (a bare command, a mail)."""
     CHECK = "check"
     """Will be proved by reading; nothing is written. Not true yet."""
+    GATE = "gate"
+    """People, a time or an outside event decide when the run goes on, or whether."""
     SKIP = "skip"
     """Its ``when`` is false."""
     ERROR = "error"
@@ -244,4 +246,4 @@ class Totals:
     @property
     def pending(self) -> bool:
         """Whether applying would do, or might do, anything but prove."""
-        return any(self[o] for o in (Outlook.CHANGE, Outlook.LATER, Outlook.UNPREDICTABLE))
+        return any(self[o] for o in (Outlook.CHANGE, Outlook.LATER, Outlook.UNPREDICTABLE, Outlook.GATE))

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from engine.model import event as ev
+from engine.model.gate import GateState
 
 
 class ItemStatus(Enum):
@@ -25,6 +26,10 @@ class ItemStatus(Enum):
     BLOCKED = "blocked"
     IN_DOUBT = "in_doubt"
     REOPENED = "reopened"
+    WAITING = "waiting"
+    """A gate that is open."""
+    PASSED = "passed"
+    """A gate that was passed."""
 
     @property
     def ended_well(self) -> bool:
@@ -35,7 +40,9 @@ class ItemStatus(Enum):
         return self in _WELL or self in (ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT)
 
 
-_WELL = frozenset({ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.SKIPPED})
+_WELL = frozenset({
+    ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.SKIPPED, ItemStatus.PASSED,
+})
 
 
 class RunStatus(Enum):
@@ -81,6 +88,13 @@ class RunState:
     """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
     """Windows the run waits for."""
+    gates: dict[str, GateState] = field(default_factory=dict)
+    """By address, as last opened."""
+    signals: list[ev.SignalReceived] = field(default_factory=list)
+    holds: dict[str, ev.RunHeld] = field(default_factory=dict)
+    """By address; empty for the whole run."""
+    due: str = ""
+    """When a waiting run has something to do next, ISO 8601."""
     last_seq: int = 0
 
     def apply(self, record: ev.Record) -> None:
@@ -122,7 +136,7 @@ def _named(state: RunState, event: Any, at: datetime) -> None:
 
 
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
-    state.status, state.tripped = RunStatus.RUNNING, None
+    state.status, state.tripped, state.due = RunStatus.RUNNING, None, ""
     state.closed.clear()
 
 
@@ -186,6 +200,51 @@ def _reopened(state: RunState, event: Any, at: datetime) -> None:
     state.item(event.address).status = ItemStatus.REOPENED
 
 
+def _opened(state: RunState, event: Any, at: datetime) -> None:
+    state.gates[event.address] = GateState(event, at)
+    item = state.item(event.address)
+    item.status, item.at, item.why = ItemStatus.WAITING, at, ""
+    item.summary = str(event.ask.get("title", ""))
+
+
+def _of_gate(keep: Callable[[GateState, Any], None]) -> Callable[[RunState, Any, datetime], None]:
+    def handle(state: RunState, event: Any, at: datetime) -> None:
+        gate = state.gates.get(event.address)
+        if gate is not None:
+            keep(gate, event)
+
+    return handle
+
+
+def _reminded(gate: GateState, event: ev.GateReminded) -> None:
+    gate.reminded = event.number
+
+
+def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
+    gate.escalated = event
+
+
+def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        gate.closed = event
+    item = state.item(event.address)
+    item.status = ItemStatus.PASSED if event.outcome == "passed" else ItemStatus.FAILED
+    item.at, item.why, item.summary = at, event.why, event.why
+
+
+def _signal(state: RunState, event: Any, at: datetime) -> None:
+    state.signals.append(event)
+
+
+def _held(state: RunState, event: Any, at: datetime) -> None:
+    state.holds[event.address] = event
+
+
+def _released(state: RunState, event: Any, at: datetime) -> None:
+    state.holds.pop(event.address, None)
+
+
 def _tripped(state: RunState, event: Any, at: datetime) -> None:
     state.tripped = event
 
@@ -195,7 +254,7 @@ def _interrupted(state: RunState, event: Any, at: datetime) -> None:
 
 
 def _finished(state: RunState, event: Any, at: datetime) -> None:
-    state.status = RunStatus(event.status)
+    state.status, state.due = RunStatus(event.status), event.due
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
@@ -207,4 +266,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
     ev.RunInterrupted: _interrupted, ev.RunFinished: _finished,
+    ev.GateOpened: _opened, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
+    ev.GateAnswered: _of_gate(lambda gate, event: gate.answers.append(event)),
+    ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
+    ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
+    ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine.model.gate import Gate
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
@@ -53,11 +54,12 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action on one item. ``args`` and ``when`` may hold templates; they are rendered per item."""
+    """One action on one item, or a gate. ``args`` and ``when`` may hold templates; they are rendered per item."""
 
     name: str
     phase: str
     action: str
+    """For a gate its kind, which no action is called."""
     args: Mapping[str, object]
     path: DataPath
     """Where the step stands in the runbook's document."""
@@ -68,6 +70,7 @@ class Step:
     """For each exchange with the other side: looking, writing, and every read-back has this long."""
     settle_s: float | None = None
     """How long read-back may take to show the change; None = the action's own."""
+    gate: Gate | None = None
 
     @property
     def address(self) -> str:
@@ -137,3 +140,7 @@ class Runbook:
         """All steps in the order they stand."""
         for block in self.blocks():
             yield from block.steps
+
+    def actions(self) -> Iterator[str]:
+        """The action of each step that has one."""
+        return (step.action for step in self.steps() if step.gate is None)

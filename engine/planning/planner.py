@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -11,21 +11,27 @@ from typing import TypeVar
 from engine.language.templates import DependsOnLaterError
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import ActionFailure
+from engine.model.gate import Approval
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
-from engine.planning.scene import BlockWork, CompiledStep, Lane, Ready, Scene
+from engine.planning.gate_words import spelled
+from engine.planning.scene import AnyStep, BlockWork, CompiledGate, Lane, Ready, Scene
 from engine.planning.texts import bug_in, diff_lines, shown_fields
 
 T = TypeVar("T")
 _MOST_READERS = 32
+NOTHING_TO_DO = (Outlook.NOTHING, Outlook.SKIP, Outlook.CHECK)
+"""Outlooks that nobody has to agree to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """``detail``: whether file diffs are worked out; they are for showing, and cost more than the rest."""
+    """``detail``: whether file diffs are worked out; they are for showing, and cost more than the rest. ``notes``: whether later
+    steps are to see what is planned; a running run only looks."""
 
     scene: Scene
     detail: bool = True
+    notes: bool = True
     diagnostics: list[Diagnostic] = field(default_factory=list)
     """Problems in templates and arguments, found while rendering items."""
 
@@ -34,8 +40,14 @@ class Planner:
         for block in work:
             yield from self._block(block)
 
+    def look(self, work: Iterable[BlockWork], steps: Collection[str]) -> Iterator[PlannedItem]:
+        """The addresses of some steps alone."""
+        for block in work:
+            lanes = [Lane(lane.item, tuple(s for s in lane.steps if s.step.address in steps)) for lane in block.lanes]
+            yield from self._block(BlockWork(block.block, tuple(lane for lane in lanes if lane.steps), block.local))
+
     def _block(self, work: BlockWork) -> Iterator[PlannedItem]:
-        if work.local or len(work.lanes) == 1:
+        if work.local or len(work.lanes) < 2:
             for lane in work.lanes:
                 yield from self._lane(work, lane)
             return
@@ -48,12 +60,13 @@ class Planner:
     def _lane(self, work: BlockWork, lane: Lane) -> list[PlannedItem]:
         return [self._address(work, lane, compiled) for compiled in lane.steps]
 
-    def _address(self, work: BlockWork, lane: Lane, compiled: CompiledStep) -> PlannedItem:
+    def _address(self, work: BlockWork, lane: Lane, compiled: AnyStep) -> PlannedItem:
         planned = self._outlook(work, lane, compiled)
-        self._note(planned)
+        if self.notes:
+            self._note(planned)
         return planned
 
-    def _outlook(self, work: BlockWork, lane: Lane, compiled: CompiledStep) -> PlannedItem:
+    def _outlook(self, work: BlockWork, lane: Lane, compiled: AnyStep) -> PlannedItem:
         step = compiled.step
         blank = PlannedItem(
             address_of(step.address, lane.key), work.block.address, step.address, lane.key, step.action, Outlook.NOTHING,
@@ -61,6 +74,8 @@ class Planner:
         )
         ready = None
         try:
+            if isinstance(compiled, CompiledGate):
+                return self._gate(blank, work, lane, compiled)
             ready = self.scene.ready(compiled, work.block, lane.item)
             if ready is None:
                 return replace(blank, outlook=Outlook.SKIP, why=f"when: {step.when}")
@@ -75,6 +90,19 @@ class Planner:
         except Exception as error:  # noqa: BLE001  # the border: a bug met at one item must not hide the plan of all others
             why = bug_in(step.action, error)
             return replace(blank, outlook=Outlook.ERROR, why=ready.redact(why) if ready else why)
+
+    def _gate(self, blank: PlannedItem, work: BlockWork, lane: Lane, compiled: CompiledGate) -> PlannedItem:
+        texts = self.scene.asked(compiled, work.block, lane.item)
+        if texts is None:
+            return replace(blank, outlook=Outlook.SKIP, why=f"when: {compiled.step.when}")
+        if isinstance(compiled.gate, Approval) and compiled.gate.covers and not self._changes(compiled.gate.covers):
+            return replace(blank, why="nothing to approve")
+        return replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"])
+
+    def _changes(self, steps: Collection[str]) -> bool:
+        """Whether any of some later steps would do something, as far as can be told now."""
+        found = Planner(self.scene, detail=False, notes=False).look(self.scene.work(), steps)
+        return any(item.outlook not in NOTHING_TO_DO for item in found)
 
     def _observed(self, blank: PlannedItem, ready: Ready) -> PlannedItem:
         action = ready.compiled.action

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of, split_address
@@ -25,6 +26,8 @@ class StepResult:
     status: str
     changed: bool
     changed_at: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What it found out, such as the answers to a form."""
 
     @property
     def ok(self) -> bool:
@@ -49,8 +52,13 @@ class Results:
     """Step -> how many of its addresses have which status, kept as results come in: fifty thousand items may each ask."""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def put(self, address: str, status: ItemStatus, at: datetime | None = None) -> None:
+    def put(
+        self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None
+    ) -> None:
         """Notes how an address ended; ``at`` when it changed."""
+        if outputs:
+            self._note(address, StepResult(status.value, changed=False, outputs=outputs))
+            return
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
             self._note(address, StepResult(status.value, changed=True, changed_at=at.isoformat() if at else ""))
             return
@@ -115,6 +123,7 @@ class Counts:
     skipped: int = 0
     blocked: int = 0
     in_doubt: int = 0
+    passed: int = 0
 
 
 def counts_of(tally: Mapping[str, int], what: str) -> Counts:
@@ -149,6 +158,11 @@ class StepView:
     @property
     def changed_at(self) -> str:
         return self._own().changed_at
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What it found out; empty when it has not run."""
+        return self._own().outputs
 
     @property
     def ok(self) -> bool:

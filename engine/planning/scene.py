@@ -10,6 +10,7 @@ from typing import Any
 from engine.language.templates import Compiled, Condition, DependsOnLaterError, Templates
 from engine.model.args import BadArgument, Builder, builder_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.gate import Gate, Wait
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import address_of
 from engine.model.runbook import Block, Runbook, Step
@@ -33,13 +34,36 @@ class CompiledStep:
     local: bool
     """Whether all it touches is this machine: then items are worked in chunks instead of threads."""
 
+    @property
+    def is_gate(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledGate:
+    """A gate ready to be opened for any item."""
+
+    step: Step
+    gate: Gate
+    texts: Compiled
+    """Mapping of what holds templates: message, and until."""
+    when: Condition | None
+    local: bool = True
+
+    @property
+    def is_gate(self) -> bool:
+        return True
+
+
+AnyStep = CompiledStep | CompiledGate
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One item's way through a block."""
 
     item: Item | None
-    steps: tuple[CompiledStep, ...]
+    steps: tuple[AnyStep, ...]
 
     @property
     def key(self) -> str | None:
@@ -121,7 +145,7 @@ class Scene:
         lanes = tuple(self._lanes(block, compiled))
         return BlockWork(block, lanes, bool(compiled) and all(step.local for step in compiled))
 
-    def _lanes(self, block: Block, compiled: list[CompiledStep]) -> Iterator[Lane]:
+    def _lanes(self, block: Block, compiled: list[AnyStep]) -> Iterator[Lane]:
         everything = tuple(compiled)
         for item in self._items(block):
             key = None if item is None else item.key
@@ -179,6 +203,14 @@ class Scene:
             raise InvalidInput([self._explain(error, compiled, address)]) from None
         return Ready(address, compiled, args, context, redact)
 
+    def asked(self, compiled: CompiledGate, block: Block, item: Item | None) -> Mapping[str, str] | None:
+        """A gate's texts, rendered; None when its ``when`` is false. Raises as ``ready`` does."""
+        fields, redact = self._reveal(block, item)
+        context = self._context(block, item, fields)
+        if compiled.when is not None and not compiled.when.holds(context):
+            return None
+        return {name: redact(str(text)) for name, text in compiled.texts.render(context).items()}
+
     def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
         """Sessions for one exchange with the step's time-out ahead of it."""
         deadline = self.clock.monotonic() + ready.compiled.step.timeout_s
@@ -193,13 +225,21 @@ class Scene:
 
     # ------------------------------------------------------------ inside
 
-    def _compile(self, step: Step, catalog: Mapping[str, Action[Any, Any]]) -> CompiledStep:
-        action = catalog[step.action]
+    def _compile(self, step: Step, catalog: Mapping[str, Action[Any, Any]]) -> AnyStep:
         source = self.runbook.document.source
+        if step.gate is not None:
+            return self._compile_gate(step, step.gate)
+        action = catalog[step.action]
         args = self._templates.compile_value(dict(step.args), source, (*step.path, "with"))
         when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
         settle_s = action.settle_s if step.settle_s is None else step.settle_s
         return CompiledStep(step, action, builder_of(action.Args), args, when, settle_s, self._is_local(step, action))
+
+    def _compile_gate(self, step: Step, gate: Gate) -> CompiledGate:
+        source, path = self.runbook.document.source, (*step.path, step.action)
+        texts = {"message": gate.message, **({"until": gate.until} if isinstance(gate, Wait) else {})}
+        when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
+        return CompiledGate(step, gate, self._templates.compile_value(texts, source, path), when)
 
     def _is_local(self, step: Step, action: Action[Any, Any]) -> bool:
         connection = step.args.get("connection")

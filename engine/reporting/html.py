@@ -27,7 +27,8 @@ _OPEN_ITEMS = 60
 _LISTED = 200
 """Problems told at length; all of them stand in the outcomes below."""
 _TONES: dict[ItemStatus, str] = {
-    ItemStatus.CHANGED: "good", ItemStatus.RAN: "good", ItemStatus.PROVED: "good", ItemStatus.FAILED: "bad",
+    ItemStatus.CHANGED: "good", ItemStatus.RAN: "good", ItemStatus.PROVED: "good", ItemStatus.PASSED: "good",
+    ItemStatus.WAITING: "info", ItemStatus.FAILED: "bad",
     ItemStatus.IN_DOUBT: "bad", ItemStatus.BLOCKED: "warn", ItemStatus.RETRYING: "warn", ItemStatus.INTENDED: "warn",
     ItemStatus.REOPENED: "warn",
 }

@@ -83,6 +83,10 @@ def _item_line(word: str, event: Any) -> str:
     return f"{event.address}  {word}  {text}".rstrip() + took
 
 
+def _asked(event: ev.GateOpened) -> str:
+    return str(event.ask.get("summary", event.gate)).removeprefix("waits for ")
+
+
 _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.ItemChanged: lambda e: _item_line("found in place" if e.adopted else "changed", e),
     ev.ItemRan: lambda e: _item_line("done", e),
@@ -98,4 +102,14 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
+    ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),
+    ev.GateVoted: lambda e: f"{e.address}  {e.who} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
+    ev.GateAnswered: lambda e: f"{e.address}  {e.who} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
+    ev.GateReported: lambda e: f"{e.address}  {e.who} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
+    ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
+    ev.GateReminded: lambda e: f"{e.address}  reminder {e.number}",
+    ev.GateEscalated: lambda e: f"{e.address}  nobody acted in time: passed on to {e.to}",
+    ev.GateClosed: lambda e: f"{e.address}  {e.outcome}: {e.why}",
+    ev.RunHeld: lambda e: f"{e.address or 'the run'} is held by {e.owner}: {e.reason}",
+    ev.RunReleased: lambda e: f"{e.address or 'the run'} is released by {e.who}: {e.reason}",
 }

@@ -17,14 +17,14 @@ from engine.reporting.terminal import Paint, columns, many, padded, printable, s
 _MARKS: dict[Outlook, tuple[str, str]] = {
     Outlook.NOTHING: ("=", "dim"), Outlook.CHANGE: ("~", "yellow"), Outlook.LATER: (">", "blue"),
     Outlook.UNPREDICTABLE: ("?", "magenta"), Outlook.CHECK: ("✓?", "cyan"), Outlook.SKIP: ("-", "dim"),
-    Outlook.ERROR: ("!", "alarm"),
+    Outlook.GATE: ("‖", "bold"), Outlook.ERROR: ("!", "alarm"),
 }
 _CREATES = ("+", "green")
 _COUNTED = (Outlook.NOTHING, Outlook.LATER, Outlook.CHECK, Outlook.SKIP)
 _WORDS: dict[Outlook, str] = {
     Outlook.NOTHING: "already as it should be", Outlook.LATER: "decided later", Outlook.CHECK: "to be checked",
     Outlook.SKIP: "skipped", Outlook.CHANGE: "would change", Outlook.UNPREDICTABLE: "will be done",
-    Outlook.ERROR: "more could not be read: --verbose shows each",
+    Outlook.GATE: "waits", Outlook.ERROR: "more could not be read: --verbose shows each",
 }
 _BODIES = 2
 """New files of one step that are shown with their beginning; the next ones are known to look alike."""
@@ -214,6 +214,7 @@ class PlanPrinter:
             ("~", "yellow", changes, "to change"), ("+", "green", self._created, "to create"),
             ("?", "magenta", totals[Outlook.UNPREDICTABLE], "to be done, outcome not predictable"),
             (">", "blue", totals[Outlook.LATER], "decided later, when earlier steps have ended"),
+            ("‖", "bold", totals[Outlook.GATE], "where the run waits for people, times or events"),
             ("✓?", "cyan", totals[Outlook.CHECK], "to be checked, nothing is written"),
             ("=", "dim", totals[Outlook.NOTHING], "already as they should be"),
             ("-", "dim", totals[Outlook.SKIP], "skipped"),

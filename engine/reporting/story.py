@@ -11,6 +11,7 @@ from typing import Any
 from engine.model import event as ev
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus, RunState
+from engine.reporting.plain_view import line_of
 
 
 @dataclass(slots=True)
@@ -121,6 +122,13 @@ def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -
         outcome.why = f"{event.actor} answered: {event.answer}"
 
 
+_OF_PEOPLE = frozenset({
+    ev.GateOpened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.SignalReceived, ev.GateEscalated, ev.GateClosed, ev.RunHeld,
+    ev.RunReleased,
+})
+"""What people and the outside world did, told in the run's timeline."""
+
+
 def _pause(event: ev.Event) -> str:
     if isinstance(event, ev.RunResumed):
         return f"taken up again by {event.actor} on {event.host}"
@@ -128,6 +136,8 @@ def _pause(event: ev.Event) -> str:
         return f"interrupted: {event.why}"
     if isinstance(event, ev.GuardTripped):
         return f"{event.address}: {event.failed} failed, more than the {event.limit} allowed: nothing new was started"
+    if type(event) in _OF_PEOPLE:
+        return line_of(event)
     if isinstance(event, ev.WindowClosed):
         again = f", opens again {event.reopens}" if event.reopens else ""
         return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}"

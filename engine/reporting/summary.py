@@ -37,7 +37,7 @@ def format_summary(state: RunState, *, color: bool = False, width: int = 100, ho
         lines.append(f"  {_unfinished(state)}")
     for status in PROBLEMS:
         lines += _problems(state, status, paint, width)
-    lines += _overrides(state, width)
+    lines += [*_waiting(state, width, paint), *_overrides(state, width)]
     lines += ["", paint("bold", "Next")]
     steps = next_steps(state, alive=holder is not None)
     room = max(len(command) for command, _ in steps)
@@ -120,6 +120,25 @@ def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], 
         why = f"because {split_address(item.why)[0]} did not succeed" if item.status is ItemStatus.BLOCKED else item.why
         grouped.setdefault(why, []).append(address)
     return [(addresses, why) for why, addresses in grouped.items()]
+
+
+def _waiting(state: RunState, width: int, paint: Paint) -> Iterator[str]:
+    """What holds the run: open gates and holds."""
+    lines = []
+    for address, gate in state.gates.items():
+        if gate.is_open:
+            ask, due = gate.opened.ask, f", until {moment(gate.due)}" if gate.due else ""
+            lines.append(f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, since {moment(gate.opened_at)}{due}")
+    for address, hold in state.holds.items():
+        until = f", until {moment(datetime.fromisoformat(hold.until))}" if hold.until else ""
+        until += f", until {hold.signal} has happened" if hold.signal else ""
+        lines.append(f"{address or 'the whole run'} is held by {hold.owner}: {hold.reason}{until}")
+    if not lines:
+        return
+    yield ""
+    yield paint("yellow", "Waiting for")
+    for line in lines:
+        yield from (f"  {part}" for part in wrapped(line, width - 2, 0))
 
 
 def _overrides(state: RunState, width: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from engine.model.run import ItemStatus, RunState, RunStatus
 STATUS_WORDS: dict[ItemStatus, str] = {
     ItemStatus.CHANGED: "changed", ItemStatus.UNCHANGED: "unchanged", ItemStatus.RAN: "done", ItemStatus.PROVED: "proved",
     ItemStatus.SKIPPED: "skipped", ItemStatus.FAILED: "failed", ItemStatus.BLOCKED: "not tried",
+    ItemStatus.PASSED: "passed", ItemStatus.WAITING: "waiting",
     ItemStatus.IN_DOUBT: "in doubt", ItemStatus.RETRYING: "trying again", ItemStatus.INTENDED: "under way",
     ItemStatus.REOPENED: "to be done",
 }
@@ -41,6 +42,8 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         quoted = shlex.quote(doubtful)
         steps.append((f"switchover resume {state.run} --done {quoted}", "you looked, and it was done"))
         steps.append((f"switchover resume {state.run} --again {quoted}", "you looked, and it was not: do it"))
+    if any(gate.is_open for gate in state.gates.values()):
+        steps.append(("switchover inbox", "see what waits for whom, and what to type"))
     if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
     if counts.get(ItemStatus.FAILED.value) or counts.get(ItemStatus.BLOCKED.value):
@@ -52,7 +55,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
 
 
 _RESUME = {
-    RunStatus.WAITING: "go on when the window is open",
+    RunStatus.WAITING: "go on when what it waits for has come",
     RunStatus.INTERRUPTED: "go on with what is left",
     RunStatus.RUNNING: "its process is gone: look at what was under way, then go on",
 }

@@ -65,7 +65,7 @@ def load(project: Project, named: Named, inputs: Mapping[str, object] | None = N
     runbook, inventory, found = _read(project, named)
     templates = Templates(project.templates)
     if runbook is not None:
-        actions = catalog(step.action for step in runbook.steps())
+        actions = catalog(runbook.actions())
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
     if runbook is not None and inputs is None:
         try:
@@ -100,7 +100,7 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
         return list(invalid.diagnostics)
     if draft.runbook is None:
         return list(draft.problems)
-    specs = specs_of(catalog(step.action for step in draft.runbook.steps()), draft.runbook)
+    specs = specs_of(catalog(draft.runbook.actions()), draft.runbook)
     return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates))])
 
 
@@ -133,7 +133,7 @@ def existing(path: Path, what: str) -> Path:
 def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[str, ActionSpec]:
     """Actions as the semantic check sees them: those that the runbook uses; all of them, to suggest one, when it uses one that
     does not exist."""
-    used = {step.action for step in runbook.steps()}
+    used = set(runbook.actions())
     names = used if used <= actions.keys() else actions.keys()
     return {name: ActionSpec(name, arguments_of(actions[name].Args)) for name in names}
 
@@ -142,7 +142,7 @@ def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
     """What a plan made now would be made from."""
     runbook, inventory = loaded.runbook, loaded.inventory
     commit, dirty = git_state(loaded.named.runbook.parent)
-    used = sorted({step.action for step in runbook.steps()})
+    used = sorted(set(runbook.actions()))
     return PlanHeader(
         plan_id=uuid.uuid4().hex,
         created_at=clock.now().isoformat(timespec="seconds"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import secrets
 import shutil
 import socket
@@ -93,7 +93,8 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     results = Results(history)
     for address, item in (state.items if state is not None else {}).items():
         if item.status.settled:
-            results.put(address, item.status, item.at)
+            gate = state.gates.get(address) if state is not None else None
+            results.put(address, item.status, item.at, gate.outputs if gate is not None else None)
     started = state.started_at if state is not None else None
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:
@@ -125,6 +126,8 @@ def _connections_used(loaded: Loaded, work: Sequence[BlockWork]) -> Iterator[str
     lanes = (lane for block in work for lane in (block.lanes if loaded.named.limit else block.lanes[:1]))
     steps = {compiled.step.address: compiled.step for lane in lanes for compiled in lane.steps}
     for step in steps.values():
+        if step.gate is not None:
+            continue
         for argument in arguments_of(loaded.catalog[step.action].Args).values():
             name = step.args.get(argument.name) if argument.connection else None
             if isinstance(name, str) and name in loaded.inventory.connections:
@@ -137,10 +140,10 @@ def new_run_id(clock: Clock) -> str:
 
 
 def actor() -> str:
-    """Who runs this, as far as the machine knows."""
+    """Who runs this, as far as the machine knows: by the process's own user, since anybody may set LOGNAME or USER."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"
 
 
@@ -218,7 +221,11 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
         journal.flush(journal.append(begin.run, [started, *_names(stage), *_overrides(stage, begin.ignore_window, lease.actor)]))
         # The time on record, so that a run taken up again tells templates the same.
         stage.scene.begin_run(next(iter(journal.read(begin.run))).at)
-        return _run(stage, journal, Order(begin.run, stage.work, begin.expected), begin.ignore_window, stop)
+        order = Order(
+            begin.run, stage.work, begin.expected, requester=lease.actor, header=begin.header,
+            folder=stage.loaded.project.run_folder(begin.run),
+        )
+        return _run(stage, journal, order, begin.ignore_window, stop)
     finally:
         journal.release(lease)
 
@@ -248,10 +255,17 @@ def resume(
         events = [ev.RunResumed(lease.actor, lease.host, lease.pid), *first, *overrides]
         journal.flush(journal.append(state.run, events))
         state = fold(journal.read(state.run))
-        order = Order(state.run, stage.work, expectations(plan.items), state.items, forgiven)
+        order = Order(
+            state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
+            stage.loaded.project.run_folder(state.run),
+        )
         return _run(stage, journal, order, ignore_window, stop)
     finally:
         journal.release(lease)
+
+
+def _requester(state: RunState) -> str:
+    return state.started.actor if state.started is not None else ""
 
 
 def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:

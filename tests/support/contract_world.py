@@ -37,7 +37,7 @@ from engine.model.plan import Change, PlannedItem, Receipt, Unpredictable
 from engine.model.runbook import Runbook
 from engine.planning.planner import Planner
 from engine.planning.results import Results
-from engine.planning.scene import BlockWork, Given, Ready, Scene
+from engine.planning.scene import BlockWork, CompiledStep, Given, Ready, Scene
 from engine.ports import Action, Sessions
 from engine.project import shipped
 from engine.transports.keep import FileKeep
@@ -369,7 +369,9 @@ class Trial:
         self.scene = self._scene()
         self.scene.begin_run(self.world.clock.now())
         (self.work,) = self.scene.work()
-        ready = self.scene.ready(self.work.lanes[0].steps[0], self.work.block, self.item)
+        compiled = self.work.lanes[0].steps[0]
+        assert isinstance(compiled, CompiledStep)
+        ready = self.scene.ready(compiled, self.work.block, self.item)
         assert ready is not None
         self.ready = ready
 

@@ -231,6 +231,7 @@ class World:
     journal: Journal = field(default_factory=lambda: MemoryJournal(OwnClock()))
     windows: Windows = field(default_factory=Windows)
     run_id: str = "r1"
+    people: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def scene(self, state: RunState | None = None, limit: tuple[str, ...] = ()) -> Scene:
         path = self.folder / "book.yml"
@@ -238,7 +239,8 @@ class World:
         results = Results(self.journal.last_changes("acme", "book"))
         for address, item in (state.items if state else {}).items():
             if item.status.settled:
-                results.put(address, item.status, item.at)
+                gate = state.gates.get(address) if state else None
+                results.put(address, item.status, item.at, gate.outputs if gate else None)
         return Scene(
             load_runbook(path), self._inventory(), CATALOG, Templates(()), ShelfSource(self.shelf, self.clock), PlainSecrets(),
             self.clock, Given("acme", self.run_id, {}, limit), results,
@@ -265,7 +267,9 @@ class World:
     def _run(self, planned: Sequence[PlannedItem], state: RunState | None, stop: Stop | None) -> RunStatus:
         scene = self.scene(state)
         expected = {item.address: Expected(item.outlook, item.observed) for item in planned}
-        order = Order(self.run_id, scene.work(), expected, state.items if state else {})
+        order = Order(
+            self.run_id, scene.work(), expected, state.items if state else {}, requester="ana", past=state or RunState()
+        )
         return Runner(scene, self.journal, order, self.windows, stop or Stop()).run()
 
     def record(self, events: Sequence[Event]) -> None:
@@ -284,7 +288,7 @@ class World:
     def _inventory(self) -> Inventory:
         document = parse_yaml("[]", "things.yml")
         things = Collection("things", tuple(Item(key, {"id": key}, row) for row, key in enumerate(self.items)), document)
-        return Inventory("acme", "Acme", "UTC", str(self.folder), document, collections={"things": things})
+        return Inventory("acme", "Acme", "UTC", str(self.folder), document, people=self.people, collections={"things": things})
 
 
 def book(steps: str) -> str:

@@ -1,0 +1,201 @@
+"""What people do at the gates of a run, from any process: looked up, judged, journalled; or refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.execution.gates import Voter, why_no_vote, why_not
+from engine.language.nearest import did_you_mean, offered
+from engine.language.schema_check import SchemaCheck
+from engine.language.yaml_reader import parse_yaml, read_yaml
+from engine.model import event as ev
+from engine.model.diagnostic import InvalidInput
+from engine.model.errors import SwitchoverError
+from engine.model.gate import GateState
+from engine.model.run import RunState, RunStatus, fold
+from engine.model.source import Document
+from engine.ports import Journal
+from engine.project import Project
+from engine.wiring.runs import load_pinned
+
+
+class NotAllowed(SwitchoverError):
+    """Somebody wanted to act where they may not, or no longer."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who sits at the machine, as far as it knows. ``person``: whom they act for (``--as``), by role or name."""
+
+    name: str
+    person: str = ""
+
+    @property
+    def via(self) -> str:
+        """How it is known who acted."""
+        return f"account {self.name} on {socket.gethostname()}"
+
+
+def act(journal: Journal, run: str, now: datetime, decide: Callable[[RunState], Sequence[ev.Event]]) -> RunState:
+    """Journals what ``decide`` makes of the run as it stands, if it still stands so; else decides again. Returns the state it
+    was decided on. Raises what ``decide`` raises."""
+    while True:
+        state = fold(journal.read(run))
+        events = decide(state)
+        due = now if state.status is RunStatus.WAITING else None
+        if journal.append_if(run, events, state.last_seq, due):
+            return state
+
+
+def gate_at(state: RunState, address: str) -> GateState:
+    """An open gate by address. Raises ``NotAllowed``."""
+    gate = state.gates.get(address)
+    if gate is None:
+        known = [other for other, found in state.gates.items() if found.is_open]
+        if not known:
+            raise NotAllowed(f"Nothing waits at {address}", f"No gate of run {state.run} is open: switchover status {state.run}")
+        hint = did_you_mean(address, known)
+        raise NotAllowed(f"Nothing waits at {address}", f"{offered(known)} {hint}".strip())
+    return gate
+
+
+def voter_at(gate: GateState, account: Account) -> Voter:
+    """The person an account acts as. Raises ``NotAllowed`` when that cannot be told, or may not be."""
+    people = gate.people
+    if account.person:
+        wanted = [p for p in people if account.person in (p.get("role"), p.get("name"), p.get("email"))]
+    else:
+        wanted = [p for p in people if account.name in p.get("logins", ())]
+    asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in people)
+    if not wanted:
+        why = f"{account.person} is not among those who are asked" if account.person else \
+            f"No one of those who are asked is known by the account {account.name}"
+        raise NotAllowed("Not yours to decide", f"{why}: {asked}. Say for whom you act with --as ROLE.")
+    person = wanted[0]
+    if person.get("logins") and account.name not in person["logins"]:
+        raise NotAllowed(
+            "Not yours to decide",
+            f"{person.get('name')} acts by the account {' or '.join(person['logins'])}, and this is {account.name}.",
+        )
+    unproved = "" if person.get("logins") else ", which the inventory ties to nobody"
+    return Voter(str(person.get("name")), str(person.get("role")), account.name, account.via + unproved)
+
+
+def vote(
+    state: RunState, address: str, account: Account, now: datetime, *, choice: str, comment: str, digest: str = ""
+) -> list[ev.Event]:
+    """An approval or a rejection. Raises ``NotAllowed`` with the reason: late, twice, one's own, of something else."""
+    gate = gate_at(state, address)
+    voter = voter_at(gate, account)
+    refusal = why_no_vote(gate, voter, choice, digest, comment, now)
+    if refusal:
+        raise NotAllowed("The vote does not count", f"{address}: {refusal}.")
+    return [ev.GateVoted(address, choice, voter.name, voter.via, gate.digest, comment, voter.role)]
+
+
+def answer(
+    state: RunState, address: str, account: Account, now: datetime, data: Mapping[str, Any], *, correct: bool = False
+) -> list[ev.Event]:
+    """A filled-in form; a correction of one given before is a new version. Raises ``NotAllowed``, or ``InvalidInput`` with all
+    that is wrong with the answer."""
+    gate = gate_at(state, address)
+    voter = voter_at(gate, account)
+    refusal = "" if correct and gate.answers and gate.opened.gate == "input" else why_not(gate, "input", voter, now)
+    if refusal:
+        raise NotAllowed("The answer does not count", f"{address}: {refusal}.")
+    problems = answer_problems(gate, parse_yaml(_as_yaml(data), "the answer"))
+    if problems:
+        raise InvalidInput(problems)
+    return [ev.GateAnswered(address, len(gate.answers) + 1, dict(data), voter.name, voter.via, voter.role)]
+
+
+def answer_problems(gate: GateState, document: Document) -> list[Any]:
+    """Everything that is wrong with an answer, with the place where it stands."""
+    schema = {**gate.opened.ask.get("schema", {})}
+    schema.setdefault("additionalProperties", False)  # a mistyped name must not be lost
+    return SchemaCheck.of(schema).problems(document.data, document.source)
+
+
+def answer_from(path: Path) -> Document:
+    """A file with an answer, YAML or JSON. Raises ``InvalidInput``."""
+    document = read_yaml(path)
+    if not isinstance(document.data, dict):
+        raise SwitchoverError(f"{path} is no answer", "It has to be a mapping: each name of the form with its value.")
+    return document
+
+
+def report(
+    state: RunState, address: str, account: Account, now: datetime, *, outcome: str, reason: str,
+    evidence: Sequence[Mapping[str, Any]] = (),
+) -> list[ev.Event]:
+    """How manual work stands. Raises ``NotAllowed``."""
+    gate = gate_at(state, address)
+    voter = voter_at(gate, account)
+    refusal = why_not(gate, "task", voter, now)
+    if not refusal and outcome != "done" and not reason.strip():
+        refusal = f"'{outcome}' needs a --reason"
+    if not refusal and outcome == "done" and gate.opened.ask.get("evidence") and not evidence:
+        refusal = "it has to be proved: give a file with --evidence"
+    if refusal:
+        raise NotAllowed("This does not count", f"{address}: {refusal}.")
+    return [ev.GateReported(address, outcome, voter.name, voter.via, reason, tuple(evidence), voter.role)]
+
+
+def holdable(project: Project, state: RunState, address: str) -> None:
+    """Raises ``NotAllowed`` for what is neither empty nor a phase or a step or group of the run's runbook."""
+    runbook = load_pinned(project, state).runbook
+    known = [*(phase.name for phase in runbook.phases), *(block.address for block in runbook.blocks())]
+    if address and address not in known:
+        raise NotAllowed("Nothing to hold there", f"{offered(known)} {did_you_mean(address, known)}".strip())
+
+
+def keep_evidence(folder: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Copies files into a run's folder, each under its digest; returns what is journalled of them. Raises ``SwitchoverError``."""
+    kept = []
+    target = folder / "evidence"
+    target.mkdir(mode=0o700, exist_ok=True)
+    for path in files:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SwitchoverError(f"Cannot read the evidence {path}", f"{error.strerror}.") from error
+        name = hashlib.sha256(data).hexdigest()
+        copy = target / name
+        if not copy.exists():
+            temporary = target / f".{name}.{os.getpid()}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.move(temporary, copy)
+        kept.append({"name": path.name, "sha256": name, "size": len(data)})
+    return kept
+
+
+def lost_evidence(state: RunState, folder: Path) -> list[str]:
+    """What is wrong with the kept evidence: files gone or altered, in words."""
+    problems = []
+    for address, gate in state.gates.items():
+        for entry in (entry for told in gate.reports for entry in told.evidence):
+            copy = folder / "evidence" / str(entry["sha256"])
+            if not copy.is_file():
+                problems.append(f"{address}: the evidence {entry['name']} is gone from {copy.parent}")
+            elif hashlib.sha256(copy.read_bytes()).hexdigest() != entry["sha256"]:
+                problems.append(f"{address}: the evidence {entry['name']} was altered since it was given")
+    return problems
+
+
+def _as_yaml(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False)

@@ -1,0 +1,176 @@
+"""A run that waits for people, from the command line: each command as a person types it, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Ended
+from tests.support.cli import switchover as typed
+
+INVENTORY = """\
+switchover: 1
+customer: acme
+title: Acme Dental
+timezone: America/New_York
+connections:
+  files: {type: local, root: out}
+calendars:
+  company: {}
+people:
+  partner: {name: Pia Partner, email: pia@partner.example}
+  stranger: {name: Sam Stranger, logins: [nobody-has-this-account]}
+collections:
+  phones:
+    items: [{mac: 805ec0000001, vendor: yealink, model: T46S, extension: "101", label: Front, line_password: "env:LINE"}]
+defaults: {sip_server: sip.example.net}
+"""
+RUNBOOK = """\
+switchover: 1
+name: move
+title: Move
+phases:
+  - name: ask
+    steps:
+      - name: form
+        title: Cancellation form
+        input:
+          by: partner
+          within: 2 business days
+          calendar: company
+          form:
+            required: [route]
+            properties: {route: {enum: [local, vo]}, seats: {type: integer, minimum: 1}, zip: {type: string}}
+      - name: sign-off
+        title: Partner signs
+        approval: {by: [partner, stranger], four_eyes: false, covers: [work/put]}
+      - name: lift
+        task: {by: partner, checklist: [Lift phone], evidence: true}
+      - name: ported
+        wait: {signal: port-completed}
+  - name: work
+    steps:
+      - name: put
+        action: phone.config
+        for_each: phones
+        with: {connection: files, mac: "{{ item.mac }}", vendor: yealink, model: T46S}
+"""
+
+
+def switchover(home: Path, *words: str, **environment: str) -> Ended:
+    """Typed in the project's folder, where the secret is at hand."""
+    return typed(home, *words, env={"LINE": "line-secret-1", **environment})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project with a run that waits for a form."""
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks" / "move.yml").write_text(RUNBOOK)
+    (tmp_path / "inventories" / "acme").mkdir(parents=True)
+    (tmp_path / "inventories" / "acme" / "inventory.yml").write_text(INVENTORY)
+    (tmp_path / "out").mkdir()
+    started = switchover(tmp_path, "apply", "runbooks/move.yml", "-i", "inventories/acme", "--yes").must(6)
+    assert "Cancellation form" in started.out
+    return tmp_path
+
+
+def run_of(home: Path) -> str:
+    found: str = json.loads(switchover(home, "status", "--output", "json").must(0).out)[0]["run"]
+    return found
+
+
+def as_partner(home: Path, command: str, *words: str) -> Ended:
+    return switchover(home, command, run_of(home), *words, "--as", "partner")
+
+
+def test_a_run_is_led_through_all_its_gates_to_the_end(home: Path) -> None:
+    """Form, approval, manual work, outside event; nothing is written before the last of them."""
+    as_partner(home, "answer", "ask/form", "--set", "route=vo", "--set", "seats=3", "--set", "zip=01234").must(0)
+    switchover(home, "resume").must(6)
+    shown = switchover(home, "show", "--run", run_of(home), "--at", "ask/sign-off").must(0)
+    assert "805ec0000001.cfg" in shown.out
+    assert "line-secret-1" not in shown.out
+    as_partner(home, "approve", "ask/sign-off", "--comment", "as agreed").must(0)
+    switchover(home, "resume").must(6)
+    (home / "photo.jpg").write_bytes(b"a photo of the lift phone")
+    as_partner(home, "done", "ask/lift", "--evidence", "photo.jpg").must(0)
+    assert list((home / "out").iterdir()) == []
+    switchover(home, "signal", run_of(home), "port-completed", "--data", "order=P-7").must(0)
+    switchover(home, "resume", "--all-due").must(0)
+    assert [path.name for path in (home / "out").iterdir()] == ["805ec0000001.cfg"]
+    report = switchover(home, "report", run_of(home), "--html", "report.html").must(0)
+    page = (home / "report.html").read_text()
+    assert "succeeded" in report.out
+    assert "Pia Partner voted approve: as agreed" in page
+    assert "line-secret-1" not in page
+    kept = list((home / ".switchover" / "runs" / run_of(home) / "evidence").iterdir())
+    assert [path.read_bytes() for path in kept] == [b"a photo of the lift phone"]
+
+
+def test_the_inbox_says_what_waits_for_whom_and_what_to_type(home: Path) -> None:
+    """For everybody, for one role, and for programs."""
+    shown = switchover(home, "inbox").must(0).out
+    assert "Cancellation form  Acme Dental" in shown
+    assert f"switchover answer {run_of(home)} ask/form" in shown
+    assert switchover(home, "inbox", "--role", "stranger").must(0).out.strip() == "Nothing waits for anybody."
+    entry = switchover(home, "inbox", "--role", "partner", "--output", "json").must(0).json["entries"][0]
+    assert (entry["gate"], entry["address"], entry["customer"]) == ("input", "ask/form", "Acme Dental")
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (("answer", "ask/form", "--as", "partner", "--set", "route=moon"), 3, "'moon' is not one of local, vo"),
+    (("answer", "ask/form", "--as", "partner", "--set", "route=vo", "--set", "seets=2"), 3, "'seets' means nothing"),
+    (("answer", "ask/form", "--as", "partner"), 1, "Nobody is there to answer"),
+    (("answer", "ask/from", "--as", "partner", "--set", "route=vo"), 4, "Did you mean 'ask/form'?"),
+    (("answer", "ask/form", "--set", "route=vo"), 4, "Say for whom you act with --as ROLE"),
+    (("approve", "ask/form", "--as", "partner"), 4, "it is no approval but a form"),
+    (("done", "ask/form", "--as", "partner", "--evidence", "nothing.jpg"), 4, "it is no task but a form"),
+    (("release", "--reason", "why not"), 4, "Nothing of this run is held"),
+    (("hold", "wrok", "--reason", "month end"), 4, "Did you mean 'work'?"),
+    (("reject", "ask/form"), 3, "--comment"),
+])
+def test_what_does_not_count_is_refused_with_the_reason(
+    home: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """And nothing is journalled of it."""
+    before = switchover(home, "inbox").out
+    command, *rest = words
+    ended = switchover(home, command, run_of(home), *rest)
+    assert ended.code == code, ended.err
+    assert said in " ".join(ended.err.split())
+    assert "Traceback" not in ended.err
+    assert switchover(home, "inbox").out.splitlines()[0] == before.splitlines()[0]
+
+
+def test_an_answer_from_a_file_is_judged_where_it_stands(home: Path) -> None:
+    """File, line and column of each mistake; a good one is taken."""
+    (home / "answer.yml").write_text("route: vo\nseats: many\n")
+    refused = as_partner(home, "answer", "ask/form", "--file", "answer.yml").must(3)
+    assert "answer.yml:2:8" in refused.err
+    (home / "answer.yml").write_text("route: vo\nseats: 2\n")
+    as_partner(home, "answer", "ask/form", "--file", "answer.yml").must(0)
+
+
+def test_a_hold_keeps_the_run_and_all_due_goes_on_after_it(home: Path) -> None:
+    """The reason stands in the status."""
+    run = run_of(home)
+    switchover(home, "hold", run, "ask", "--reason", "month end", "--owner", "Max").must(0)
+    switchover(home, "hold", run, "ask", "--reason", "again").must(4)
+    as_partner(home, "answer", "ask/form", "--set", "route=vo").must(0)
+    held = switchover(home, "resume").must(6)
+    assert "ask is held by Max: month end" in " ".join(held.out.split())
+    switchover(home, "release", run, "ask", "--reason", "they are ready").must(0)
+    switchover(home, "resume", "--all-due").must(0)
+    assert "Partner signs" in switchover(home, "inbox").out
+
+
+def test_who_acts_is_told_by_the_process_and_not_by_its_environment(home: Path) -> None:
+    """Anybody may set LOGNAME."""
+    as_partner(home, "answer", "ask/form", "--set", "route=vo").must(0)
+    switchover(home, "resume").must(6)
+    forged = dict.fromkeys(("LOGNAME", "USER", "USERNAME"), "nobody-has-this-account")
+    refused = switchover(home, "approve", run_of(home), "ask/sign-off", **forged).must(4)
+    assert "Not yours to decide" in refused.err

@@ -33,7 +33,7 @@ def command(folder: Path | None, keep_lab: bool) -> int:
     runbook, inventory = Path("runbooks/hosted-pbx-cutover.yml"), Path("inventories/example-dental")
     started = time.monotonic()
     try:
-        _step(1, "The lab: TFTP, mail, carrier, platform, phones and SSH, as processes on loopback")
+        _step(1, "The lab: TFTP, mail, carrier, platform, REST, phones and SSH, as processes on loopback")
         start_lab(project, inventory)
         _step(2, "Plan: what would change, read from these systems")
         _run(plan_command, [str(runbook), "-i", str(inventory), "--lab", "--out", "cutover.plan"])

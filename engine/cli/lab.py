@@ -21,13 +21,13 @@ from engine.wiring.secrets import KnownSecrets
 
 @click.group("lab")
 def command() -> None:
-    """Simulated systems: TFTP, mail, carrier, platform, phones, SSH. They listen on loopback only."""
+    """Simulated systems: TFTP, mail, carrier, platform, any REST API, phones, SSH. They listen on loopback only."""
 
 
 @command.command("up")
 @inventory_option()
 def up(inventory: Path) -> int:
-    """Start the lab with a customer's phones, numbers and users in it."""
+    """Start the lab with a customer's phones, numbers and users in it, and what the APIs of its inventory hold."""
     project = find_project()
     status = start_lab(project, inventory)
     if status.already_up:

@@ -19,14 +19,13 @@ import hashlib
 import hmac
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from engine.lab.board import Board
-from engine.lab.web_server import Refused, Route, WebApp, WebReply, WebRequest, serve
+from engine.lab.web_server import RateLimit, Refused, Route, WebApp, WebReply, WebRequest, serve
 
 Seed = Mapping[str, Any]
 Data = dict[str, Any]
@@ -82,7 +81,7 @@ class Carrier:
         secrets = seed.get("secrets", {})
         self._board = board
         self._lock = threading.Lock()
-        self._recent: deque[float] = deque()
+        self._limit = RateLimit(board)
         self.account = str(secrets.get("twilio_account_sid", "AC" + "0" * 32))
         self._bearer = f"Bearer {secrets.get('telnyx_api_key', '')}"
         self._basic = _basic(self.account, str(secrets.get("twilio_auth_token", "")))
@@ -97,20 +96,8 @@ class Carrier:
         expected = self._bearer if _is_telnyx(request) else self._basic
         if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected.encode()):
             raise Refused(401, "The credentials are missing or not valid")
-        limit = self._board.fault("rate_limit", f"{request.method} {request.target}")
-        if limit is not None and self._is_over(limit.value or 1.0):
-            raise Refused(429, "You have exceeded the maximum number of allowed requests")
+        self._limit.refuse_excess(request)
         return None
-
-    def _is_over(self, per_second: float) -> bool:
-        now = time.monotonic()
-        with self._lock:
-            while self._recent and self._recent[0] <= now - 1:
-                self._recent.popleft()
-            if len(self._recent) >= per_second:
-                return True
-            self._recent.append(now)
-        return False
 
     def _write(self, request: WebRequest, record: Record, changes: Data) -> Data:
         late = self._board.fault("late", f"{request.method} {request.target}")

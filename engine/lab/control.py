@@ -48,6 +48,7 @@ SERVERS = (
     ServerKind("tftp", "engine.lab.tftp_server", ("tftp",)),
     ServerKind("mail", "engine.lab.mail_sink", ("smtp", "smtps")),
     ServerKind("carrier", "engine.lab.carrier", ("http",)),
+    ServerKind("rest", "engine.lab.rest", ("http",)),
     ServerKind("platform", "engine.lab.platform", ("http", "sip")),
     ServerKind("phones", "engine.lab.phones", ("sip",), needs=("tftp", "platform")),
     ServerKind("ssh", "engine.lab.ssh_device", ("ssh",), needs=("phones",)),

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from engine.lab.control import lab_status
+from engine.lab.rest_login import twin_settings
 from engine.lab.seed import read_seed
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Connection
@@ -25,6 +27,8 @@ class _Lab:
     folder: Path
     ports: Mapping[str, Mapping[str, int]]
     secrets: Mapping[str, str]
+    apis: frozenset[str]
+    """Connections of type ``http`` that it came up with."""
 
     def secret(self, name: str) -> str:
         return f"file:{self.folder / 'secrets' / name}"
@@ -61,7 +65,7 @@ def _opened(folder: Path) -> _Lab:
         dead = ", ".join(server.name for server in status.servers if not server.alive)
         raise SwitchoverError("The lab is not up", f"Not running in {status.folder}: {dead}. Start it with: switchover lab up")
     seed = read_seed(status.folder / "seed.json")
-    return _Lab(status.folder, {server.name: server.ports for server in status.servers}, seed["secrets"])
+    return _Lab(status.folder, {server.name: server.ports for server in status.servers}, seed["secrets"], frozenset(seed["rest"]))
 
 
 def _kept(connection: Connection, *names: str) -> dict[str, object]:
@@ -116,12 +120,23 @@ def _netsapiens(connection: Connection, lab: _Lab) -> Settings:
     return {**_kept(connection, "domain"), "url": lab.url("platform", "/ns-api/v2"), "token": lab.secret("platform_token")}
 
 
+def _http(connection: Connection, lab: _Lab) -> Settings:
+    if connection.name not in lab.apis:
+        raise SwitchoverError(
+            "The lab does not know a connection",
+            f"{connection.name} (type http) was not in the inventory the lab came up with, so nothing plays it. "
+            "Bring the lab up anew: switchover lab down, then switchover lab up.",
+        )
+    login = twin_settings(connection.settings, lab.secrets["rest_username"], lab.secret("rest_password"), lab.secret("rest_key"))
+    return {"url": lab.url("rest", f"/{quote(connection.name, safe='')}"), **login}
+
+
 def _sip(connection: Connection, lab: _Lab) -> Settings:
     return {**_kept(connection, "domain", "transport"), "host": _LOOPBACK, "port": lab.port("phones", "sip")}
 
 
 TWINS: Mapping[str, _Twin] = {
     "local": _local, "tftp": _tftp, "ssh": _ssh, "sftp": _ssh, "smtp": _smtp, "telnyx": _telnyx, "twilio": _twilio,
-    "netsapiens": _netsapiens, "sip": _sip,
+    "netsapiens": _netsapiens, "http": _http, "sip": _sip,
 }
 """Connection type -> its twin's settings."""

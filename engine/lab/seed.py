@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.lab.rest_login import login_of
+from engine.lab.rest_store import RestStore, StoreError
+from engine.model.errors import SwitchoverError
 from engine.model.inventory import Collection, Connection, Inventory, Item
 from engine.model.secret import Secret
 
@@ -25,6 +28,9 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "twilio_account_sid": lambda: f"AC{secrets.token_hex(16)}",
     "twilio_auth_token": lambda: secrets.token_hex(16),
     "platform_token": lambda: secrets.token_urlsafe(24),
+    "rest_username": lambda: "lab",
+    "rest_password": lambda: secrets.token_urlsafe(18),
+    "rest_key": lambda: secrets.token_urlsafe(24),
     "smtp_username": lambda: "switchover-lab",
     "smtp_password": lambda: secrets.token_urlsafe(18),
 }
@@ -36,7 +42,8 @@ _COLLECTIONS = ("phones", "numbers", "users")
 def seed_from(inventory: Inventory, resolve: Callable[[str], Secret]) -> dict[str, Any]:
     """Everything the lab's servers need to play this customer's systems.
 
-    ``resolve`` turns what a secret field holds, a reference or a literal, into the secret; it may raise ``SwitchoverError``.
+    ``resolve`` turns what a secret field holds, a reference or a literal, into the secret; it may raise ``SwitchoverError``, as
+    objects for the lab's APIs do that cannot be.
     The result holds secrets in the clear: it goes into a file only by ``write_seed``. Missing ``phones``, ``numbers`` or
     ``users`` are empty lists.
     """
@@ -44,6 +51,7 @@ def seed_from(inventory: Inventory, resolve: Callable[[str], Secret]) -> dict[st
         "customer": inventory.customer,
         **{name: _items_of(inventory.collections.get(name), resolve) for name in _COLLECTIONS},
         "connections": {c.name: {"type": c.type, "domain": _domain_of(c)} for c in inventory.connections.values()},
+        "rest": {c.name: _rest_of(c) for c in inventory.connections.values() if c.type == "http"},
         "domain": _domain(inventory),
         "secrets": {name: make() for name, make in SECRETS.items()},
         "ports": {},
@@ -83,6 +91,21 @@ def _revealed(value: object, resolve: Callable[[str], Secret]) -> object:
     if isinstance(value, Secret):
         return value.reveal()
     return resolve(value).reveal() if isinstance(value, str) and value else value
+
+
+def _rest_of(connection: Connection) -> dict[str, Any]:
+    """What the twin of an ``http`` connection is at first; see ``rest``. Raises ``SwitchoverError``."""
+    lab = connection.settings.get("lab")
+    given: Mapping[str, Any] = lab if isinstance(lab, Mapping) else {}
+    id_field, objects = given.get("id", "id"), given.get("objects", {})
+    try:
+        RestStore(objects, id_field, lambda: 0.0)
+    except StoreError as error:
+        raise SwitchoverError(
+            "The lab cannot hold these objects",
+            f"{error}. Correct 'objects' in 'lab' of connection '{connection.name}' in the inventory.",
+        ) from None
+    return {"login": login_of(connection.settings), "id": id_field, "objects": objects}
 
 
 def _domain(inventory: Inventory) -> str:

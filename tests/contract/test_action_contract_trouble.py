@@ -50,7 +50,8 @@ def ways(having: Callable[[Case], object]) -> pytest.MarkDecorator:
 
 def _far(connection: str) -> str:
     """Connections that lead to one server are one way there."""
-    return {"telnyx": "carrier", "twilio": "carrier", "api": "platform"}.get(connection, connection)
+    servers = {"telnyx": "carrier", "twilio": "carrier", "api": "platform", "doors": "rest", "crm": "rest"}
+    return servers.get(connection, connection)
 
 
 # ---------------------------------------------------------------- lost answers
@@ -298,7 +299,7 @@ def _asks_its_own_way(case: Case) -> bool:
     return case.action != "http.resource" or case.looks_at == "api" or "create" in case.args or "absent" in case.args
 
 
-HTTP = ("telnyx", "twilio", "platform", "api")
+HTTP = ("telnyx", "twilio", "platform", "api", "doors", "crm")
 
 
 @cases(lambda case: case.looks_at in HTTP and _asks_its_own_way(case))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ REAL: Mapping[str, Mapping[str, object]] = {
     "telnyx": {"url": "https://api.real.example", "api_key": "env:REAL"},
     "twilio": {"url": "https://api.real.example", "account_sid": "AC1", "auth_token": "env:REAL", "forward_url": "https://f.example"},
     "netsapiens": {"url": "https://core.real.example/ns-api/v2", "token": "env:REAL", "domain": "dental"},
+    "http": {
+        "url": "https://doors.real.example/v1", "token": "env:REAL", "username": "u", "password": "env:REAL", "verify": False,
+        "headers": {"X-Api-Key": "real.example key", "Accept": "application/vnd.doors+json"},
+        "lab": {"objects": {"/doors/front": {"label": "Front door"}}, "id": "door"},
+    },
     "sip": {"host": "pbx.real.example", "port": 5060, "username": "u", "password": "env:REAL", "domain": "dental"},
 }
 
@@ -40,7 +46,8 @@ REAL: Mapping[str, Mapping[str, object]] = {
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("overlay") / "lab"
-    lab_up(folder, lab_seed())
+    seed = seed_from(replace(inventory(), connections=connections("http")), resolver({"env:LINE": "x"}))
+    lab_up(folder, {**lab_seed(), "rest": seed["rest"]})
     yield folder
     lab_down(folder)
 
@@ -99,8 +106,27 @@ def test_secrets_are_references_to_files_of_the_lab(lab: Path) -> None:
 
 def test_a_type_without_a_twin_is_refused(lab: Path) -> None:
     """A rehearsal must never touch a real system; all such connections are named."""
-    with pytest.raises(SwitchoverError, match=r"my-http \(type http\), my-imap \(type imap\) would reach a real system"):
-        lab_connections(connections("tftp", "http", "imap"), lab)
+    with pytest.raises(SwitchoverError, match=r"my-ftp \(type ftp\), my-imap \(type imap\) would reach a real system"):
+        lab_connections(connections("tftp", "ftp", "imap"), lab)
+
+
+def test_an_api_the_lab_did_not_come_up_with_is_refused(lab: Path) -> None:
+    """Nothing plays it; better said before the plan than by 404 for each item."""
+    newer = {"crm": Connection("crm", "http", REAL["http"])}
+    with pytest.raises(SwitchoverError, match=r"crm \(type http\) was not in the inventory .* switchover lab down"):
+        lab_connections(newer, lab)
+
+
+def test_an_api_is_rehearsed_with_its_own_way_to_log_in(lab: Path) -> None:
+    """And below its own name, so that two APIs are never one; what the lab alone needs to know is not handed on."""
+    twin = lab_connections(connections("http"), lab)["my-http"].settings
+    port = read_seed(lab / "seed.json")["ports"]["rest"]["http"]
+    key = f"file:{lab / 'secrets' / 'rest_key'}"
+    assert twin == {
+        "url": f"http://127.0.0.1:{port}/my-http", "token": key, "username": "lab",
+        "password": f"file:{lab / 'secrets' / 'rest_password'}",
+        "headers": {"X-Api-Key": key, "Accept": "application/vnd.doors+json"},
+    }
 
 
 def test_without_a_lab_nothing_is_handed_out(tmp_path: Path) -> None:
@@ -137,6 +163,22 @@ def test_a_seed_holds_the_items_with_their_secrets_resolved() -> None:
     assert "env:TOKEN" not in json.dumps(seed)
 
 
+def test_a_seed_holds_what_an_api_is_to_have_at_first_and_no_credential_of_it() -> None:
+    """Which headers are asked for, but not what is in them."""
+    seed = seed_from(replace(inventory(), connections=connections("http", "telnyx")), resolver({"env:LINE": "x"}))
+    assert seed["rest"] == {"my-http": {
+        "login": {"scheme": "bearer", "headers": ["X-Api-Key"]}, "id": "door",
+        "objects": {"/doors/front": {"label": "Front door"}},
+    }}
+
+
+def test_objects_that_cannot_all_be_are_refused_before_anything_starts() -> None:
+    """Two of one name in a list: said with the connection's name, not by a server that does not come up."""
+    twice = Connection("doors", "http", {"lab": {"objects": {"/badges": [{"id": "7"}, {"id": 7}]}}})
+    with pytest.raises(SwitchoverError, match=r"There is an object with id 7 already\. .* of connection 'doors'"):
+        seed_from(replace(inventory(), connections={"doors": twice}), resolver({"env:LINE": "x"}))
+
+
 def test_without_a_domain_the_customer_names_one() -> None:
     """The platform needs some domain to hold its records in."""
     assert seed_from(inventory(domain=""), resolver({"env:LINE": "x"}))["domain"] == "example-dental.example"
@@ -147,7 +189,7 @@ def test_credentials_are_new_each_time_and_in_the_form_of_the_real_ones() -> Non
     first, second = (seed_from(inventory(), resolver({"env:LINE": "x"}))["secrets"] for _ in range(2))
     assert first.keys() == SECRETS.keys()
     same = {name for name in SECRETS if first[name] == second[name]}
-    assert same == {"ssh_username", "smtp_username"}
+    assert same == {"ssh_username", "smtp_username", "rest_username"}
     assert len(first["twilio_account_sid"]) == 34
     assert first["twilio_account_sid"].startswith("AC")
 

@@ -52,9 +52,9 @@ OLD_PASSWORD = "Old-pw-nobody-told-us-77"
 """Stands in files and records from before: no inventory knows it, and all the same it must not be shown."""
 SERVER_OF: Mapping[str, str] = {
     "tftp": "tftp", "ssh": "ssh", "sftp": "ssh", "smtp": "mail", "telnyx": "carrier", "twilio": "carrier",
-    "netsapiens": "platform", "http": "platform", "sip": "phones", "local": "",
+    "netsapiens": "platform", "http": "rest", "sip": "phones", "local": "",
 }
-"""Type of connection -> the lab server behind it; empty: this machine's own disk."""
+"""Type of connection -> the lab server behind it; empty: this machine's own disk. ``api`` is of another type than its server."""
 TREES = ("tftp-root", "ssh-root", "local-root")
 _AREA_CODES = (202, 212, 312, 415, 503, 602)
 _PHONES: Mapping[str, str] = {"yealink": "T46S", "poly": "VVX411", "snom": "D785", "grandstream": "GXP2170"}
@@ -82,6 +82,14 @@ def write_customer(folder: Path) -> None:
         "platform": {
             "type": "netsapiens", "url": "https://core.example.net/ns-api/v2", "token": "env:CONTRACT_NS", "domain": CUSTOMER,
         },
+        "doors": {
+            "type": "http", "url": "https://doors.example.net/v1", "token": "env:CONTRACT_DOORS",
+            "lab": {"objects": {"/doors": list(_doors())}},
+        },
+        "crm": {
+            "type": "http", "url": "https://crm.example.net", "username": "cutover", "password": "env:CONTRACT_CRM",
+            "headers": {"X-Api-Key": "env:CONTRACT_CRM_KEY"}, "lab": {"objects": {"/people": []}, "id": "extension"},
+        },
         "mail": {"type": "smtp", "host": "mail.example.net", "security": "starttls", "from": "cutover@example.net"},
         "sip": {"type": "sip", "host": "pbx.example.net", "domain": "pbx.example.net"},
     }
@@ -98,6 +106,14 @@ def write_customer(folder: Path) -> None:
     _write_rows(folder / "phones.csv", _phone_rows())
     _write_rows(folder / "users.csv", _user_rows())
     _write_rows(folder / "numbers.csv", _number_rows())
+
+
+def _doors() -> Iterator[dict[str, object]]:
+    """An entry phone for each person at a desk, that rings somebody else."""
+    for n in range(_EACH):
+        yield {
+            "id": str(7000 + n), "label": f"Door {n}", "forward": {"to": "9999", "after_s": 20}, "badge_pin": OLD_PASSWORD,
+        }
 
 
 def _phone_rows() -> Iterator[dict[str, object]]:
@@ -231,6 +247,8 @@ class World:
 
     def server_of(self, connection: str) -> str:
         """The lab server behind a connection; empty for this machine's own disk."""
+        if connection == "api":
+            return "platform"
         return SERVER_OF[self.connections[connection].type] if connection else ""
 
     def status(self, server: str) -> ServerStatus:
@@ -286,14 +304,18 @@ class World:
     def ask(self, server: str, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:
         """One exchange with a lab API, by plain HTTP, with the credentials of whichever API the path is of."""
         seed = self.credentials
-        port = self.port_of({"carrier": "telnyx"}.get(server, server))
+        port = self.port_of({"carrier": "telnyx", "rest": "doors"}.get(server, server))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         basic = base64.b64encode(f"{seed['twilio_account_sid']}:{seed['twilio_auth_token']}".encode()).decode()
-        logins = {"v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}"}
+        rest = base64.b64encode(f"{seed['rest_username']}:{seed['rest_password']}".encode()).decode()
+        logins = {
+            "v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}",
+            "doors": f"Bearer {seed['rest_key']}", "crm": f"Basic {rest}",
+        }
         login = logins.get(path.split("/")[1], f"Basic {basic}")
         try:
             connection.request(method, path.replace("{sid}", seed["twilio_account_sid"]), body or None,
-                               {"Authorization": login, "Content-Type": kind})
+                               {"Authorization": login, "Content-Type": kind, "X-Api-Key": seed["rest_key"]})
             reply = connection.getresponse()
             text = reply.read()
         finally:
@@ -547,6 +569,8 @@ def far_side(trial: Trial) -> dict[str, Any]:
     base = f"/ns-api/v2/domains/~/users/{extension}"
     held["user"] = world.ask("platform", "GET", base)
     held["users"] = world.ask("platform", "GET", "/ns-api/v2/domains/~/users/count")
+    held["door"] = world.ask("rest", "GET", f"/doors/doors/{extension}")
+    held["people"] = world.ask("rest", "GET", f"/crm/people?extension={extension}")
     held["devices"] = [_lasting(device) for device in world.ask("platform", "GET", f"{base}/devices") or ()]
     return {**held, "files": world.files()}
 

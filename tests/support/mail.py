@@ -34,6 +34,7 @@ def lab_seed() -> dict[str, Any]:
     """A seed with credentials and no items."""
     return {
         "customer": "example-dental", "phones": [], "numbers": [], "users": [], "domain": "example.net", "connections": {},
+        "rest": {},
         "secrets": {name: make() for name, make in SECRETS.items()}, "ports": {},
     }
 

@@ -1,8 +1,8 @@
 """What an unquoted word in a YAML file means.
 
 The YAML 1.2 core schema, narrowed to what cannot be misread in this trade: only the one canonical spelling of a number is a
-number. So ``21:00``, the MAC ``10:20:30:40:50:11``, the extension ``0101``, ``+16085550100``, ``no`` and ``0x1f`` all stay
-the text that was written. Where text is needed but a number was read (``1.10``), the reader still knows the written form.
+number. So ``21:00``, the MAC ``10:20:30:40:50:11``, the extension ``0101``, ``+16085550100``, ``no``, ``12e5`` and ``0x1f`` all
+stay the text that was written. Where text is needed but a number was read (``1.10``), the reader still knows the written form.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import re
 
 # More digits than fit a signed 64-bit integer safely are text: a SIM card's ICCID has 19 or 20.
 _INTEGER = re.compile(r"(?:-?[1-9][0-9]{0,17}|0)\Z")
-# Every finite double has an exponent of at most three digits.
-_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?\Z")
+# Every finite double has an exponent of at most three digits. Without a point or a sign before it there is none: ``12e5`` is
+# the end of a MAC address or a door's id.
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40}(?:[eE][-+]?[0-9]{1,3})?|[eE][-+][0-9]{1,3})\Z")
 _CONSTANTS: dict[str, bool | None] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,

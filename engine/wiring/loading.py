@@ -63,7 +63,7 @@ def load(project: Project, named: Named, inputs: Mapping[str, object] | None = N
     """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
     them, values and not text, instead of what ``named`` gives."""
     runbook, inventory, found = _read(project, named)
-    templates = Templates(project.templates)
+    templates = Templates(project.templates, project.display)
     if runbook is not None:
         actions = catalog(runbook.actions())
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
@@ -101,7 +101,7 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
     if draft.runbook is None:
         return list(draft.problems)
     specs = specs_of(catalog(draft.runbook.actions()), draft.runbook)
-    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates))])
+    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates, project.display))])
 
 
 def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:

@@ -31,6 +31,8 @@ _PORTS: Mapping[str, int] = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"@]+@[^\s\x00-\x1f\x7f<>()\[\],;:\\\"@]+")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _QUOTED_CHARACTERS = 300
+_WANTS_LOGIN = 530
+"""RFC 4954: authentication required."""
 """How much of a server's answer is shown."""
 
 
@@ -209,10 +211,11 @@ class MailSession:
                 "TLS from the first byte, set `security: tls` (port 465)"
             )
         if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-            return Permanent(f"{where}: there is no host of that name ({error.strerror})")
+            return Permanent(f"{where}: there is no host of that name ({error.strerror}). Check `host` of the connection")
         if isinstance(error, UnicodeError):
             return Permanent(f"{where}: it cannot be put in the form SMTP needs ({error})")
-        return Temporary(f"{where}: {self._reason(error)}; nothing was sent", nothing_done=True)
+        hint = ". Check that the server is up, and `host` and `port`" if isinstance(error, ConnectionRefusedError) else ""
+        return Temporary(f"{where}: {self._reason(error)}; nothing was sent{hint}", nothing_done=True)
 
     def _answered(self, where: str, error: smtplib.SMTPResponseException) -> ActionFailure:
         said = f"{where}: the server said {error.smtp_code} {self._quoted(error.smtp_error)}"
@@ -220,6 +223,8 @@ class MailSession:
             return Temporary(f"{said}; nothing was sent", nothing_done=True)
         if isinstance(error, smtplib.SMTPAuthenticationError):
             return Permanent(f"{said}. Check `username` and `password` of the connection")
+        if error.smtp_code == _WANTS_LOGIN and not self._server.username:
+            return Permanent(f"{said}; nothing was sent. Give the connection `username` and `password`")
         return Permanent(f"{said}; nothing was sent")
 
     def _tls_failed(self, where: str, error: ssl.SSLError) -> ActionFailure:

@@ -216,7 +216,7 @@ def load_key(settings: SshSettings) -> PKey:
             f"{settings.where}: the key {path} is encrypted: give `key_passphrase`, or load it into the agent"
         ) from None
     except OSError as error:
-        raise Permanent(f"{settings.where}: the key {path} cannot be read: {error.strerror}") from None
+        raise Permanent(f"{settings.where}: the key {path} cannot be read: {error.strerror}. Check `key_file`") from None
     except (SSHException, ValueError, binascii.Error, AssertionError) as error:
         # cryptography and paramiko word a wrong passphrase in a dozen ways; none of them says so.
         unusable = f"it is no private key that can be used ({error})"

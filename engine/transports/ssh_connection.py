@@ -317,7 +317,8 @@ def connect_tcp(settings: SshSettings, deadline: Deadline) -> TcpStream:
         why = f"no answer within {left:.0f} s; it may be switched off or behind a firewall"
         raise Temporary(f"{settings.endpoint}: {why}", nothing_done=True) from error
     except OSError as error:
-        raise Temporary(f"{settings.endpoint}: cannot connect: {error.strerror or error}", nothing_done=True) from error
+        why = f"cannot connect: {error.strerror or error}. Check that it is up and runs an SSH server, and `host` and `port`"
+        raise Temporary(f"{settings.endpoint}: {why}", nothing_done=True) from error
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     with suppress(AttributeError, OSError):  # Linux has it

@@ -100,6 +100,12 @@ def test_a_wrong_password_is_permanent_and_does_not_show_it(server: MailServer) 
     assert server.raw() == []
 
 
+def test_a_server_that_wants_a_login_says_which_settings_are_missing(server: MailServer) -> None:
+    """The server's 530 alone does not say where one is given."""
+    with pytest.raises(Permanent, match=r"530.*Give the connection `username` and `password`"):
+        session(server.settings(username="", password="")).send(MESSAGE, SENDER, ["a@example.net"])
+
+
 def test_a_password_beyond_ascii_is_sent_as_utf8(server: MailServer) -> None:
     """It is refused as any wrong one, and breaks nothing."""
     with pytest.raises(Permanent, match="535"):
@@ -189,7 +195,7 @@ def test_a_refused_connection_is_temporary_and_did_nothing() -> None:
     """Nobody listens: trying again later may work."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(Temporary, match="Connection refused") as refused:
+    with pytest.raises(Temporary, match=r"Connection refused; nothing was sent\. Check .* `host` and `port`") as refused:
         session({"host": "127.0.0.1", "port": port}).check()
     assert refused.value.nothing_done
 

@@ -367,7 +367,7 @@ def test_jump_hosts_in_a_circle_are_told(server: Sshd) -> None:
 
 def test_a_closed_port_is_temporary_and_nothing_was_done(server: Sshd, pool: SshPool) -> None:
     """A machine that is rebooting comes back; a bare command may simply be tried again."""
-    with pytest.raises(Temporary, match="cannot connect: Connection refused") as caught:
+    with pytest.raises(Temporary, match=r"cannot connect: Connection refused\. Check .* `host` and `port`") as caught:
         _session(pool, server.settings(port=free_port())).run("true")
     assert caught.value.nothing_done
 

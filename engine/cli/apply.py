@@ -70,7 +70,7 @@ def command(
             raise click.UsageError("A saved plan knows its inventory, inputs and limits: give the plan alone.")
         return _apply_plan(project, target, watch)
     if inventory is None:
-        raise click.UsageError("A runbook is applied to an inventory: give one with -i FOLDER.")
+        raise click.UsageError(f"{target} is no saved plan. A runbook is applied to an inventory: give one with -i FOLDER.")
     return _apply_runbook(project, Named(target, inventory, parse_given(given), limit, lab), watch)
 
 
@@ -144,7 +144,18 @@ def _agreed(loaded: Loaded, made: MadePlan) -> bool:
     where = "the LAB" if loaded.named.lab else loaded.inventory.title or loaded.inventory.customer
     doubts = f" {made.errors} could not be read and will fail if still so." if made.errors else ""
     say()
-    return ask(f"Apply this to {where}?{doubts} Only 'yes' will do", default="no") == "yes"
+    # The counts once more: what stood above has run out of most windows by now.
+    return ask(f"Apply this to {where}: {_counted(made.totals)}?{doubts} Only 'yes' will do", default="no") == "yes"
+
+
+def _counted(totals: Totals) -> str:
+    """What a plan comes to, in a few words; what there is none of is left out."""
+    words = (
+        (totals[Outlook.CHANGE], "to change"), (totals[Outlook.UNPREDICTABLE], "to be done"),
+        (totals[Outlook.LATER], "decided later"), (totals[Outlook.CHECK], "only to be checked"),
+        (totals.irreversible, "that cannot be undone"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in words if count) or "nothing that was seen"
 
 
 def _anything_to_do(totals: Totals) -> bool:

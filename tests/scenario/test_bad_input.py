@@ -73,6 +73,13 @@ def test_problems_for_machines_have_the_same_places(folder: Folder) -> None:
     assert (problem["file"], problem["line"], problem["column"]) == (RUNBOOK, 32, 21)
 
 
+def test_a_file_that_is_no_plan_is_called_so(folder: Folder) -> None:
+    """Without an inventory, whoever applies it meant a plan."""
+    (folder.root / "c.plan").write_bytes(b"\x1f\x8b\x08\x00 something else")
+    told = folder.quick("apply", "c.plan").must(3).err
+    assert "c.plan is no saved plan" in " ".join(told.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

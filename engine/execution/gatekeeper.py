@@ -22,7 +22,7 @@ from engine.model.errors import Permanent
 from engine.model.gate import GATE_KINDS, Approval, Form, Gate, GateState, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
-from engine.model.run import ItemStatus, RunState
+from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
 from engine.planning.gate_words import spelled
 from engine.planning.plan_file import write_plan
@@ -74,6 +74,10 @@ class GateKeeper:
         """What was approved of an address; None when no approval covers it."""
         return self._approved.get(address)
 
+    def item(self, address: str) -> ItemState | None:
+        """How an address stands, as last read from the journal: for a lane that comes back from a gate."""
+        return self._state.items.get(address)
+
     def outputs(self, address: str) -> Mapping[str, Any]:
         """What later steps may use of a gate that was passed."""
         gate = self._state.gates.get(address)
@@ -84,11 +88,11 @@ class GateKeeper:
     def has_news(self) -> bool:
         """Whether somebody acted, or something fell due, since this was last asked or a gate was visited."""
         with self._lock:
-            heard = self._journal.has_letters(self._desk.run, self._state.last_seq)
-            if heard:
-                self._refresh()
             due = self.due()
-            return heard or (due is not None and due <= self._now())
+            news = self._journal.has_letters(self._desk.run, self._state.last_seq) or (due is not None and due <= self._now())
+            if news:
+                self._refresh()
+            return news
 
     def is_held(self, address: str) -> bool:
         """Whether a hold keeps a block from starting anything."""

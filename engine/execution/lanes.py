@@ -106,7 +106,8 @@ class LaneWorker:
 
     def _cursor(self, index: int, lane: Lane) -> _Cursor:
         for position, compiled in enumerate(lane.steps):
-            state = self.state.get(address_of(compiled.step.address, lane.key))
+            address = address_of(compiled.step.address, lane.key)
+            state = self.keeper.item(address) or self.state.get(address)
             if state is None:
                 return _Cursor(index, lane, position, NO_PAST)
             if not state.status.ended_well:

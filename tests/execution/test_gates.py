@@ -464,3 +464,47 @@ def test_an_approval_with_nothing_to_approve_asks_nobody(tmp_path: Path) -> None
     assert [item.outlook.value for item in it.world.plan()] == ["nothing", "nothing", "nothing", "nothing"]
     assert it.start() is RunStatus.SUCCEEDED
     assert it.world.kinds().count("gate_opened") == 0
+
+
+def test_an_answer_that_comes_while_the_run_is_at_work_is_heard_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    """The lane goes on behind its gate, in the same process, from where it stood."""
+    steps = """\
+      - name: each
+        for_each: things
+        steps:
+          - name: shout
+            action: shelf.shout
+            with: {name: "shout-{{ item.id }}", value: "1"}
+          - name: visit
+            when: item.id == 'b'
+            task: {by: manager}
+          - name: put
+            action: shelf.put
+            with: {name: "{{ item.id }}", value: "1"}
+"""
+    it = case(tmp_path, steps)
+
+    def answer_meanwhile(name: str) -> None:
+        if name == "c":
+            it.report("max", at="p/visit[b]")
+
+    it.world.shelf.after_write = answer_meanwhile
+    assert it.start() is RunStatus.SUCCEEDED
+    assert it.world.shelf.writes["shout-b"] == 1
+    assert it.world.shelf.writes["b"] == 1
+
+
+def test_a_hold_that_comes_while_the_run_is_at_work_stops_what_has_not_started(tmp_path: Path) -> None:
+    """Noticed within a second; what is running finishes."""
+    it = case(tmp_path, PUT)
+
+    def hold(name: str) -> None:
+        if name == "a":
+            it.tell(RunHeld("", "stop here", "Max"))
+            it.clock.sleep(2)
+
+    it.world.shelf.after_write = hold
+    assert it.start() is RunStatus.WAITING
+    assert set(it.world.shelf.values) == {"a"}
+    it.tell(RunReleased("", "go on", "Max"))
+    assert it.go_on() is RunStatus.SUCCEEDED

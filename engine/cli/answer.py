@@ -35,13 +35,14 @@ def command(run: str, address: str, person: str, given: tuple[str, ...], file: P
     account, clock = account_of(person), SystemClock()
     with at_run(run) as (_, journal, state):
         gate = gate_at(state, address)
-        values = _values(gate, given, file)
+        values = values_of(gate, given, file)
         told(journal, state.run, lambda found: answer(found, address, account, clock.now(), values, correct=correct))
         data(f"Answered: {address} of run {state.run}")
     return 0
 
 
-def _values(gate: GateState, given: tuple[str, ...], file: Path | None) -> Mapping[str, Any]:
+def values_of(gate: GateState, given: tuple[str, ...], file: Path | None) -> Mapping[str, Any]:
+    """The answer: from a file, from single fields, or asked at the terminal. Raises ``InvalidInput`` pointing into the file."""
     if file is not None:
         document = answer_from(file)
         problems = answer_problems(gate, document)

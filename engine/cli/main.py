@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("engine.cli.reject", "Refuse what a run asks for."),
     "answer": ("engine.cli.answer", "Fill in a form that a run waits for."),
     "done": ("engine.cli.done", "Say that manual work is done, blocked or skipped."),
+    "token": ("engine.cli.token", "Let somebody without an account act once."),
+    "redeem": ("engine.cli.redeem", "Act by a token."),
     "signal": ("engine.cli.signal", "Tell a run that something has happened outside."),
     "hold": ("engine.cli.hold", "Keep a run, a phase or a step from starting anything."),
     "release": ("engine.cli.release", "End a hold."),

@@ -174,3 +174,41 @@ def test_who_acts_is_told_by_the_process_and_not_by_its_environment(home: Path) 
     forged = dict.fromkeys(("LOGNAME", "USER", "USERNAME"), "nobody-has-this-account")
     refused = switchover(home, "approve", run_of(home), "ask/sign-off", **forged).must(4)
     assert "Not yours to decide" in refused.err
+
+
+def token_for(home: Path, address: str, role: str = "partner", *more: str) -> str:
+    switchover(home, "token", run_of(home), address, "--for", role, "--out", "p.token", *more).must(0)
+    return "p.token"
+
+
+def test_a_token_acts_once_for_its_person(home: Path) -> None:
+    """The journal tells which token it was; a second time is refused."""
+    held = token_for(home, "ask/form")
+    switchover(home, "redeem", held, "answer", "--set", "route=vo").must(0)
+    again = switchover(home, "redeem", held, "answer", "--set", "route=local").must(4)
+    assert "The token was used already" in again.err
+    switchover(home, "resume").must(6)
+    told = switchover(home, "report", run_of(home), "--jsonl", "events.jsonl").must(0)
+    assert told.code == 0
+    answered = [json.loads(line) for line in (home / "events.jsonl").read_text().splitlines() if "gate_answered" in line]
+    assert answered[0]["data"]["who"] == "Pia Partner"
+    assert answered[0]["data"]["via"].startswith("token ")
+    assert (home / "p.token").stat().st_mode & 0o077 == 0
+    assert (home / ".switchover" / "token.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_token_that_was_altered_or_expired_or_is_for_another_gate_is_refused(home: Path) -> None:
+    """With the reason, and nothing is journalled."""
+    held = home / token_for(home, "ask/form")
+    text = held.read_text().strip()
+    head, payload, signature = text.split(".")
+    for wrong in (f"{head}.{payload[:-2]}AA.{signature}", f"{head}.{payload}.{signature[:-4]}AAAA", "nonsense", "", f"x{text}"):
+        held.write_text(wrong)
+        assert "The token is not genuine" in switchover(home, "redeem", held.name, "answer", "--set", "route=vo").must(4).err
+    held.write_text(text)
+    assert "it is no approval but a form" in switchover(home, "redeem", held.name, "approve").must(4).err
+    held.unlink()
+    late = token_for(home, "ask/form", "partner", "--good-for", "0s")
+    assert "The token has expired" in switchover(home, "redeem", late, "answer", "--set", "route=vo").must(4).err
+    stranger = switchover(home, "token", run_of(home), "ask/form", "--for", "stranger").must(4)
+    assert "Nobody of that role is asked" in stranger.err

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import zoneinfo
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,10 +23,11 @@ from engine.language.findings import Findings
 from engine.language.item_reader import Identities, ItemReader, check_references
 from engine.language.item_types import ItemType, free_type, item_types
 from engine.language.item_values import BadValueError, email
-from engine.language.nearest import did_you_mean, listed, nearest
+from engine.language.nearest import did_you_mean, listed
 from engine.language.schema_check import schema_check
 from engine.language.secret_names import masked_line
 from engine.language.telephone_numbers import NumberReader
+from engine.language.time_zones import is_time_zone, unknown_time_zone
 from engine.language.yaml_reader import read_yaml
 from engine.model.calendar import Calendar
 from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
@@ -126,14 +126,9 @@ class _Loader:
         )
 
     def _check_timezone(self, document: Document, name: object) -> None:
-        if not isinstance(name, str):
-            return
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            known = zoneinfo.available_timezones()  # walks the whole database: only to suggest one
-            detail = f"{name!r} is no time zone. Use an IANA name such as America/New_York; abbreviations are ambiguous."
-            self.findings.add(document, ("timezone",), "Unknown time zone", detail, hint=_timezone_hint(name, known))
+        if isinstance(name, str) and not is_time_zone(name):
+            detail, hint = unknown_time_zone(name)
+            self.findings.add(document, ("timezone",), "Unknown time zone", detail, hint=hint)
 
     def _people(
         self, document: Document, people: Mapping[str, Mapping[str, object]], numbers: NumberReader
@@ -262,16 +257,6 @@ def _masked(found: Diagnostic, secrets: list[str] | None = None) -> Diagnostic:
     for secret in secrets or ():
         detail, hint = detail.replace(secret, MASK), hint.replace(secret, MASK)
     return replace(found, line=masked_line(found.line, {}), detail=detail, hint=hint)
-
-
-def _timezone_hint(name: str, known: set[str]) -> str:
-    hint = did_you_mean(name, known)
-    if hint:
-        return hint
-    city = name.rpartition("/")[2].replace(" ", "_")
-    ends = {zone.rpartition("/")[2]: zone for zone in sorted(known, reverse=True)}
-    found = nearest(city, ends)
-    return f"Did you mean {ends[found]!r}?" if found else ""
 
 
 def _collection(reader: ItemReader) -> Collection:

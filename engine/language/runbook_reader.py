@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
-from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from engine.language.durations import seconds_of
 from engine.language.gate_reader import gate_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
+from engine.language.time_zones import is_time_zone, unknown_time_zone
 from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.gate import GATE_KINDS
@@ -58,18 +57,6 @@ def read_runbook(path: Path, display: str | None = None) -> Draft:
 def limit_of(limit: str | int) -> Limit:
     """``5`` or ``10%``."""
     return Limit(float(limit[:-1]), percent=True) if isinstance(limit, str) else Limit(limit)
-
-
-@cache
-def is_timezone(name: str) -> bool:
-    """Whether the system, or the tzdata package, knows this IANA time zone."""
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError):
-        return False
-    except KeyError:  # ZoneInfoNotFoundError
-        return False
-    return True
 
 
 @dataclass(slots=True)
@@ -158,9 +145,8 @@ class _Reader:
 
     def _window(self, name: str, raw: Mapping[str, Any]) -> Window:
         path: DataPath = ("windows", name)
-        if not is_timezone(raw["timezone"]):
-            hint = did_you_mean(raw["timezone"], available_timezones())
-            detail = f"There is no time zone {raw['timezone']!r}. Use an IANA name, such as America/New_York."
+        if not is_time_zone(raw["timezone"]):
+            detail, hint = unknown_time_zone(raw["timezone"])
             self._problem("Unknown time zone", detail, (*path, "timezone"), hint)
         return Window(
             name, tuple(raw["days"]), time.fromisoformat(raw["from"]), time.fromisoformat(raw["until"]),

@@ -22,6 +22,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.inventory import Inventory
 from engine.model.runbook import Block, Runbook, Step
 from engine.model.source import DataPath
+from engine.model.window import Window
 
 __all__ = ["ActionSpec", "check_runbook", "resolve_inputs"]
 
@@ -60,6 +61,20 @@ class _Check:
                 yield self._unknown(
                     "calendar", calendar, self.inventory.calendars, ("windows", name, "calendar"),
                 )
+        for window in {block.window for block in self.runbook.blocks() if block.window is not None}:
+            yield from self._shut_for_good(window, self.inventory)
+
+    def _shut_for_good(self, window: Window, inventory: Inventory) -> Iterator[Diagnostic]:
+        calendar = inventory.calendars.get(window.calendar or "")
+        if calendar is None or window.can_open(calendar):
+            return
+        source = self.runbook.document.source
+        span = source.value(("windows", window.name, "calendar"))
+        detail = (
+            f"{window.name!r} ({window.describe()}) falls on no day that the calendar {calendar.name!r} of "
+            f"{inventory.customer} opens, so nothing in it would ever start. Give it other days, or a calendar without `hours`."
+        )
+        yield Diagnostic("Window that never opens", detail, span, source.line(span.line))
 
     def _block(self, block: Block, before: list[Block]) -> Iterator[Diagnostic]:
         collection = block.fan_out.for_each

@@ -174,6 +174,42 @@ def test_calendars_hold_public_holidays_and_the_customers_own_days(folder: Folde
     assert {day.year for day in calendar.closed} == {2025, 2026, 2027, 2028}
 
 
+def test_a_calendar_has_hours_exceptional_days_and_a_clock_of_its_own(folder: Folder) -> None:
+    """Spans of days, several intervals a day, half days; its time zone is the customer's unless it says another."""
+    calendars = load(folder("""calendars:
+  plant:
+    timezone: Europe/Berlin
+    hours: {mon-thu: ["13:00-17:00", "07:00-12:00"], "fri, sun": "07:00-24:00"}
+    closed: {2026-05-15: Bridge day}
+    open: {2026-12-24: "07:00-12:00", 2026-05-16: ["07:00-12:00"]}
+    month_end: 3
+  plain: {}
+""")).calendars
+    plant, plain = calendars["plant"], calendars["plain"]
+    assert (plant.timezone, plain.timezone, plant.month_end_days) == ("Europe/Berlin", "America/New_York", 3)
+    assert plain.hours is None
+    assert {day: [str(part) for part in parts] for day, parts in plant.weekly.items()} == {
+        **{day: ["07:00-12:00", "13:00-17:00"] for day in ("mon", "tue", "wed", "thu")},
+        **{day: ["07:00-24:00"] for day in ("fri", "sun")},
+    }
+    assert [str(part) for part in plant.hours_on(date(2026, 12, 24))] == ["07:00-12:00"]
+    assert plant.hours_on(date(2026, 5, 15)) == () and plant.hours_on(date(2026, 5, 16)) != ()
+
+
+def test_holidays_are_the_public_ones_without_those_that_close_nothing(folder: Folder) -> None:
+    """A region's list holds observances, which can be taken out by name; other categories come in when asked for."""
+    inventory = load(folder("""calendars:
+  all: {holidays: US-WI}
+  some: {holidays: {country: US, subdivision: WI, except: [Susan B. Anthony Day]}}
+  more: {holidays: {country: DE, subdivision: BY, categories: [public, catholic]}}
+  less: {holidays: {country: DE, subdivision: BY}}
+"""))
+    observed, assumption = date(2026, 2, 15), date(2026, 8, 15)
+    assert observed in inventory.calendars["all"].closed and observed not in inventory.calendars["some"].closed
+    assert inventory.calendars["some"].closed[date(2027, 2, 15)] == "Washington's Birthday", "two on one day"
+    assert assumption in inventory.calendars["more"].closed and assumption not in inventory.calendars["less"].closed
+
+
 def test_the_types_of_items_are_those_of_the_schema() -> None:
     """Fields, needed fields and keys come from what editors complete from; no field of a type lacks its check."""
     definitions = schema_check("inventory").schema["$defs"]

@@ -20,6 +20,7 @@ from jinja2.runtime import new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.language.nearest import did_you_mean
+from engine.language.template_code import DirectCode
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
 from engine.language.template_filters import FILTERS
 from engine.language.template_names import NONE, References, path_of, references_in, whole_expression
@@ -52,6 +53,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     Whether an attribute is safe depends on the object's type and the attribute's name alone, so it is weighed once for each,
     and remembered where the value is a plain word or number: ``loop.index`` is asked for in every line of a phone's keys."""
+
+    code_generator_class = DirectCode
 
     _safe: ClassVar[set[tuple[type, str]]] = set()
 

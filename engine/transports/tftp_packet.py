@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RRQ, WRQ, DATA, ACK, ERROR, OACK = 1, 2, 3, 4, 5, 6
 
@@ -22,8 +22,7 @@ class BadPacket(ValueError):
     """The bytes are not a TFTP packet a server may send; the message says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A packet from the server. What a field means depends on ``opcode``."""
 
     opcode: int

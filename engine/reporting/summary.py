@@ -39,10 +39,20 @@ def format_summary(state: RunState, *, color: bool = False, width: int = 100, ho
         lines += _problems(state, status, paint, width)
     lines += [*_waiting(state, width, paint), *_overrides(state, width)]
     lines += ["", paint("bold", "Next")]
-    steps = next_steps(state, alive=holder is not None)
-    room = max(len(command) for command, _ in steps)
-    lines += [f"  {paint('cyan', padded(command, room))}  {text}" for command, text in steps]
+    lines += _next(next_steps(state, alive=holder is not None), paint, width)
     return "\n".join(lines)
+
+
+def _next(steps: Sequence[tuple[str, str]], paint: Paint, width: int) -> Iterator[str]:
+    """Commands beside what they are for; below each other where a line has no room for both."""
+    room = max(len(command) for command, _ in steps)
+    beside = 4 + room + max(columns(text) for _, text in steps) <= width
+    for command, text in steps:
+        if beside:
+            yield f"  {paint('cyan', padded(command, room))}  {text}"
+        else:
+            yield f"  {paint('cyan', command)}"
+            yield f"      {text}"
 
 
 def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:

@@ -27,6 +27,13 @@ def test_a_run_with_everything_in_it(matches_golden: Golden) -> None:
     matches_golden("summary_eventful.txt", format_summary(fold(eventful_run())))
 
 
+def test_what_to_do_next_fits_a_narrow_terminal() -> None:
+    """A command that breaks in the middle of a word cannot be copied."""
+    for events in (eventful_run(), quiet_run()):
+        text = format_summary(fold(events), width=80)
+        assert max(map(len, text[text.index("\nNext"):].splitlines())) <= 80
+
+
 def test_a_run_that_changed_nothing(matches_golden: Golden) -> None:
     matches_golden("summary_quiet.txt", format_summary(fold(quiet_run())))
 

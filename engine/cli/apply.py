@@ -145,17 +145,17 @@ def _agreed(loaded: Loaded, made: MadePlan) -> bool:
     doubts = f" {made.errors} could not be read and will fail if still so." if made.errors else ""
     say()
     # The counts once more: what stood above has run out of most windows by now.
-    return ask(f"Apply this to {where}: {_counted(made.totals)}?{doubts} Only 'yes' will do", default="no") == "yes"
+    say(_counted(made.totals))
+    return ask(f"Apply this to {where}?{doubts} Only 'yes' will do", default="no") == "yes"
 
 
 def _counted(totals: Totals) -> str:
-    """What a plan comes to, in a few words; what there is none of is left out."""
+    """What a plan comes to, in less than a line of 80; what there is none of is left out."""
     words = (
-        (totals[Outlook.CHANGE], "to change"), (totals[Outlook.UNPREDICTABLE], "to be done"),
-        (totals[Outlook.LATER], "decided later"), (totals[Outlook.CHECK], "only to be checked"),
-        (totals.irreversible, "that cannot be undone"),
+        (totals[Outlook.CHANGE], "to change"), (totals[Outlook.UNPREDICTABLE], "to be done"), (totals[Outlook.LATER], "later"),
+        (totals[Outlook.CHECK], "to check"), (totals.irreversible, "cannot be undone"),
     )
-    return ", ".join(f"{count} {what}" for count, what in words if count) or "nothing that was seen"
+    return ", ".join(f"{count} {what}" for count, what in words if count)
 
 
 def _anything_to_do(totals: Totals) -> bool:

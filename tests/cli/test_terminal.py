@@ -94,7 +94,7 @@ def test_anything_but_yes_applies_nothing(folder: Folder, tmp_path: Path, answer
         at.type(f"{answer}\n")
         assert at.ended() == 0
     shown = plain(at.shown)
-    assert "Apply this to Kestrel Optical: 5 to change? Only 'yes'" in shown
+    assert "5 to change\r\nApply this to Kestrel Optical? Only 'yes'" in shown
     assert "805ec0570501.cfg" in shown
     assert "Nothing was applied" in shown
     assert inodes(tmp_path / "served") == {}

@@ -25,6 +25,8 @@ class StepResult:
     status: str
     changed: bool
     changed_at: str = ""
+    outputs: Mapping[str, object] = field(default_factory=dict)
+    """What the action read, by the names it declares."""
 
     @property
     def ok(self) -> bool:
@@ -34,6 +36,8 @@ class StepResult:
 
 PENDING = StepResult("pending", changed=False)
 """Planned to do something; how it ends is not known."""
+
+NOT_RUN = "not run"
 
 _PLAIN = {status: StepResult(status.value, changed=False) for status in ItemStatus}
 
@@ -49,16 +53,20 @@ class Results:
     """Step -> how many of its addresses have which status, kept as results come in: fifty thousand items may each ask."""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def put(self, address: str, status: ItemStatus, at: datetime | None = None) -> None:
-        """Notes how an address ended; ``at`` when it changed."""
+    def put(
+        self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, object] | None = None,
+    ) -> None:
+        """Notes how an address ended; ``at`` when it changed; ``outputs``: what its action read for later steps."""
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
-            self._note(address, StepResult(status.value, changed=True, changed_at=at.isoformat() if at else ""))
+            changed_at = at.isoformat() if at else ""
+            self._note(address, StepResult(status.value, changed=True, changed_at=changed_at, outputs=outputs or {}))
             return
         earlier = self.history.get(address)
-        if earlier is None:
+        if earlier is None and not outputs:
             self._note(address, _PLAIN[status])
         else:
-            self._note(address, StepResult(status.value, changed=False, changed_at=earlier.isoformat()))
+            changed_at = earlier.isoformat() if earlier else ""
+            self._note(address, StepResult(status.value, changed=False, changed_at=changed_at, outputs=outputs or {}))
 
     def put_pending(self, address: str) -> None:
         """Notes that an address will do something."""
@@ -87,7 +95,7 @@ class Results:
         found = self.known.get(address)
         if found is None:
             earlier = self.history.get(address)
-            return StepResult("not run", changed=False, changed_at=earlier.isoformat() if earlier else "")
+            return StepResult(NOT_RUN, changed=False, changed_at=earlier.isoformat() if earlier else "")
         if found is PENDING:
             raise DependsOnLaterError(address)
         return found
@@ -154,6 +162,14 @@ class StepView:
     def ok(self) -> bool:
         """Whether it ended well, for this item or for all."""
         return self._own().ok if self.shares_items else not (self.counts.failed or self.counts.in_doubt or self.counts.blocked)
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """What the action read. Raises ``DependsOnLaterError`` while nothing has: a check not yet true has read nothing."""
+        own = self._own()
+        if own.status == NOT_RUN:
+            raise DependsOnLaterError(self.step)
+        return own.outputs
 
     def _own(self) -> StepResult:
         return self.results.of_item(address_of(self.step, self.item_key if self.shares_items else None))

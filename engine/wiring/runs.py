@@ -93,7 +93,7 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     results = Results(history)
     for address, item in (state.items if state is not None else {}).items():
         if item.status.settled:
-            results.put(address, item.status, item.at)
+            results.put(address, item.status, item.at, item.outputs)
     started = state.started_at if state is not None else None
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:

@@ -224,7 +224,7 @@ class Sessions(Protocol):
         ...
 
     def http(self, connection: str) -> HttpSession:
-        """For types http, telnyx, twilio, netsapiens."""
+        """For types http, telnyx, twilio, netsapiens, rt."""
         ...
 
     def mail(self, connection: str) -> MailSession:

@@ -30,6 +30,10 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "ssh.file": ("ssh.file", "SshFile"),
     "tftp.file": ("tftp.file", "TftpFile"),
     "http.resource": ("http.resource", "HttpResource"),
+    "ticket.ensure": ("ticket.ensure", "TicketEnsure"),
+    "ticket.comment": ("ticket.comment", "TicketComment"),
+    "ticket.transition": ("ticket.transition", "TicketTransition"),
+    "ticket.state": ("ticket.state", "TicketState"),
 }
 
 

@@ -49,6 +49,7 @@ SERVERS = (
     ServerKind("mail", "engine.lab.mail_sink", ("smtp", "smtps")),
     ServerKind("carrier", "engine.lab.carrier", ("http",)),
     ServerKind("platform", "engine.lab.platform", ("http", "sip")),
+    ServerKind("desk", "engine.lab.desk", ("http",)),
     ServerKind("phones", "engine.lab.phones", ("sip",), needs=("tftp", "platform")),
     ServerKind("ssh", "engine.lab.ssh_device", ("ssh",), needs=("phones",)),
 )

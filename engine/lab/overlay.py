@@ -116,12 +116,16 @@ def _netsapiens(connection: Connection, lab: _Lab) -> Settings:
     return {**_kept(connection, "domain"), "url": lab.url("platform", "/ns-api/v2"), "token": lab.secret("platform_token")}
 
 
+def _rt(connection: Connection, lab: _Lab) -> Settings:
+    return {**_kept(connection, "priorities", "withdraw_as"), "url": lab.url("desk"), "token": lab.secret("rt_token")}
+
+
 def _sip(connection: Connection, lab: _Lab) -> Settings:
     return {**_kept(connection, "domain", "transport"), "host": _LOOPBACK, "port": lab.port("phones", "sip")}
 
 
 TWINS: Mapping[str, _Twin] = {
     "local": _local, "tftp": _tftp, "ssh": _ssh, "sftp": _ssh, "smtp": _smtp, "telnyx": _telnyx, "twilio": _twilio,
-    "netsapiens": _netsapiens, "sip": _sip,
+    "netsapiens": _netsapiens, "rt": _rt, "sip": _sip,
 }
 """Connection type -> its twin's settings."""

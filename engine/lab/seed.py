@@ -25,6 +25,8 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "twilio_account_sid": lambda: f"AC{secrets.token_hex(16)}",
     "twilio_auth_token": lambda: secrets.token_hex(16),
     "platform_token": lambda: secrets.token_urlsafe(24),
+    # Request Tracker: "1", the user's id, and 32 hex digits.
+    "rt_token": lambda: f"1-14-{secrets.token_hex(16)}",
     "smtp_username": lambda: "switchover-lab",
     "smtp_password": lambda: secrets.token_urlsafe(18),
 }

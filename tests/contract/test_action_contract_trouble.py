@@ -278,6 +278,13 @@ SHAPES_OF = {
         b'[{"device": "%s", "device-sip-registration-state": [], "device-sip-registration-datetime": 5}]',
     ),
 }
+SHAPES_OF["rt"] = (
+    b'{"items": null}', b'{"items": [null]}', b'{"items": [{}]}', b'{"items": [{"id": []}], "total": 1}',
+    b'{"items": [], "total": "x"}',
+    b'{"items": [{"id": "1"}], "id": 1, "Status": [], "Priority": "x"}', b'{"id": 1, "Status": "new", "Priority": "x"}',
+    b'{"items": [{"id": "1"}, {"id": "1"}], "total": 2, "id": 1, "Status": "new", "Priority": "9"}',
+    b'["it was not changed"]',
+)
 OTHER_COMPLAINTS = (
     b"", b"<html>Not found</html>", b"[]", b"null", b'{"errors": {"code": []}}', b'{"errors": [1, null, {"title": []}]}',
     b'{"message": {"a": 1}}', b'{"error": [], "code": {}}',
@@ -298,7 +305,7 @@ def _asks_its_own_way(case: Case) -> bool:
     return case.action != "http.resource" or case.looks_at == "api" or "create" in case.args or "absent" in case.args
 
 
-HTTP = ("telnyx", "twilio", "platform", "api")
+HTTP = ("telnyx", "twilio", "platform", "api", "rt")
 
 
 @cases(lambda case: case.looks_at in HTTP and _asks_its_own_way(case))

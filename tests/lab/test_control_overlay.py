@@ -33,6 +33,7 @@ REAL: Mapping[str, Mapping[str, object]] = {
     "telnyx": {"url": "https://api.real.example", "api_key": "env:REAL"},
     "twilio": {"url": "https://api.real.example", "account_sid": "AC1", "auth_token": "env:REAL", "forward_url": "https://f.example"},
     "netsapiens": {"url": "https://core.real.example/ns-api/v2", "token": "env:REAL", "domain": "dental"},
+    "rt": {"url": "https://rt.real.example", "token": "env:REAL", "withdraw_as": "rejected"},
     "sip": {"host": "pbx.real.example", "port": 5060, "username": "u", "password": "env:REAL", "domain": "dental"},
 }
 

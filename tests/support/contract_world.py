@@ -52,14 +52,16 @@ OLD_PASSWORD = "Old-pw-nobody-told-us-77"
 """Stands in files and records from before: no inventory knows it, and all the same it must not be shown."""
 SERVER_OF: Mapping[str, str] = {
     "tftp": "tftp", "ssh": "ssh", "sftp": "ssh", "smtp": "mail", "telnyx": "carrier", "twilio": "carrier",
-    "netsapiens": "platform", "http": "platform", "sip": "phones", "local": "",
+    "netsapiens": "platform", "http": "platform", "sip": "phones", "local": "", "rt": "desk",
 }
 """Type of connection -> the lab server behind it; empty: this machine's own disk."""
 TREES = ("tftp-root", "ssh-root", "local-root")
 _AREA_CODES = (202, 212, 312, 415, 503, 602)
 _PHONES: Mapping[str, str] = {"yealink": "T46S", "poly": "VVX411", "snom": "D785", "grandstream": "GXP2170"}
 _EACH = 130
-"""Phones per vendor, and people at a desk."""
+"""Phones per vendor."""
+_PEOPLE = 500
+"""At a desk."""
 
 
 # ---------------------------------------------------------------- the customer
@@ -82,6 +84,7 @@ def write_customer(folder: Path) -> None:
         "platform": {
             "type": "netsapiens", "url": "https://core.example.net/ns-api/v2", "token": "env:CONTRACT_NS", "domain": CUSTOMER,
         },
+        "rt": {"type": "rt", "url": "https://rt.example.net", "token": "env:CONTRACT_RT"},
         "mail": {"type": "smtp", "host": "mail.example.net", "security": "starttls", "from": "cutover@example.net"},
         "sip": {"type": "sip", "host": "pbx.example.net", "domain": "pbx.example.net"},
     }
@@ -111,7 +114,7 @@ def _phone_rows() -> Iterator[dict[str, object]]:
 
 
 def _user_rows() -> Iterator[dict[str, object]]:
-    for n in range(_EACH):
+    for n in range(_PEOPLE):
         yield {
             "extension": 7000 + n, "name": f"Person {n}", "email": f"person.{n}@wren.example", "voicemail_pin": f"83{n:04d}61",
             "role": "desk",
@@ -286,10 +289,11 @@ class World:
     def ask(self, server: str, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:
         """One exchange with a lab API, by plain HTTP, with the credentials of whichever API the path is of."""
         seed = self.credentials
-        port = self.port_of({"carrier": "telnyx"}.get(server, server))
+        port = self.port_of({"carrier": "telnyx", "desk": "rt"}.get(server, server))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         basic = base64.b64encode(f"{seed['twilio_account_sid']}:{seed['twilio_auth_token']}".encode()).decode()
-        logins = {"v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}"}
+        logins = {"v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}",
+                  "REST": f"token {seed['rt_token']}"}
         login = logins.get(path.split("/")[1], f"Basic {basic}")
         try:
             connection.request(method, path.replace("{sid}", seed["twilio_account_sid"]), body or None,
@@ -498,7 +502,7 @@ def _ask(trial: Trial, how: Mapping[str, Any]) -> None:
     else:
         body, kind = json.dumps(how["json"]).encode(), "application/json"
     path = how["path"]
-    if "find" in how:  # the carrier's own name for a number
+    if "find" in how:  # the other side's own name for a number or a ticket
         path = path.replace("ID", find_id(trial.world, str(how["find"]), str(path)))
     trial.world.ask(how["server"], how["method"], path, body, kind)
 
@@ -520,7 +524,9 @@ _PASSING = ("device-sip-registration-", "device-provisioning-last-retrieved")
 
 
 def find_id(world: World, number: str, path: str) -> str:
-    """The carrier's own name for a number, of the API that ``path`` is of."""
+    """The other side's own name for a number, or for the ticket with a key, of the API that ``path`` is of."""
+    if path.startswith("/REST/"):
+        return str(_rt_tickets(world, number)[0]["id"])
     if path.startswith("/v2/"):
         found = world.ask("carrier", "GET", f"/v2/phone_numbers?filter[phone_number]={number.lstrip('+')}")["data"]
         return str(found[0]["id"])
@@ -542,6 +548,7 @@ def far_side(trial: Trial) -> dict[str, Any]:
         held["sip"] = world.ask("carrier", "GET", f"/v2/credential_connections/{item.fields['connection_id']}")["data"]
         held["twilio"] = _twilio(world, number)
     extension = str(item.fields.get("extension") or item.fields["routes_to"])
+    held["rt"] = _rt_tickets(world, f"c-{extension}")
     base = f"/ns-api/v2/domains/~/users/{extension}"
     held["user"] = world.ask("platform", "GET", base)
     held["users"] = world.ask("platform", "GET", "/ns-api/v2/domains/~/users/count")
@@ -554,6 +561,16 @@ def _twilio(world: World, number: str) -> dict[str, Any]:
     found = world.ask("carrier", "GET", f"/2010-04-01/Accounts/{{sid}}/IncomingPhoneNumbers.json?{query}")
     numbers: list[dict[str, Any]] = found["incoming_phone_numbers"]
     return next(entry for entry in numbers if entry["phone_number"] == number)
+
+
+def _rt_tickets(world: World, key: str) -> list[dict[str, Any]]:
+    """Tickets with a key, with what people see of them."""
+    query = urllib.parse.urlencode({"query": f"RefersTo = 'switchover:{key}'"})
+    found = world.ask("desk", "GET", f"/REST/2.0/tickets?{query}")["items"]
+    tickets = [world.ask("desk", "GET", f"/REST/2.0/ticket/{entry['id']}") for entry in found]
+    said = [world.ask("desk", "GET", f"/REST/2.0/ticket/{entry['id']}/attachments")["total"] for entry in found]
+    shown = ("id", "Subject", "Status", "Priority", "Queue")
+    return [{**{name: ticket[name] for name in shown}, "said": n} for ticket, n in zip(tickets, said, strict=True)]
 
 
 def _lasting(record: Mapping[str, Any]) -> dict[str, Any]:

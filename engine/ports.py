@@ -224,7 +224,7 @@ class Sessions(Protocol):
         ...
 
     def http(self, connection: str) -> HttpSession:
-        """For types http, telnyx, twilio, netsapiens, rt."""
+        """For types http, telnyx, twilio, netsapiens, rt, servicenow, jira."""
         ...
 
     def mail(self, connection: str) -> MailSession:

@@ -17,7 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.lab.board import Board
+from engine.lab.desk_jira import JiraDesk
 from engine.lab.desk_rt import RtDesk
+from engine.lab.desk_servicenow import ServiceNowDesk
 from engine.lab.web_server import Refused, Route, WebApp, WebReply, WebRequest, plain_error, serve
 
 
@@ -45,7 +47,7 @@ class System(Protocol):
 
 def build(board: Board, seed: Mapping[str, Any]) -> WebApp:
     """All of them, with the credentials of ``seed["secrets"]``."""
-    systems: Sequence[System] = (RtDesk(board, seed),)
+    systems: Sequence[System] = (RtDesk(board, seed), ServiceNowDesk(board, seed), JiraDesk(board, seed))
 
     def of(request: WebRequest) -> System | None:
         return next((system for system in systems if request.path.startswith(system.prefix)), None)

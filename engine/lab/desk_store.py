@@ -45,6 +45,11 @@ class Store:
             tickets = list(self._tickets.values())
         return (ticket for ticket in tickets if ticket.shows_at <= time.monotonic())
 
+    def all(self) -> list[Filed]:
+        """Every one, those too that no search shows yet."""
+        with self._lock:
+            return list(self._tickets.values())
+
     def get(self, number: int) -> Filed | None:
         """One by number, at once."""
         return self._tickets.get(number)

@@ -400,6 +400,11 @@ def _rt_token_or_basic(settings: Settings) -> str | None:
     return _bearer("token", "token")(settings) or _basic("username", "password")(settings)
 
 
+def _jira_token(settings: Settings) -> str | None:
+    """An API token belongs to an e-mail address; a token without one is OAuth's."""
+    return _basic("username", "token")(settings) or _bearer("token")(settings)
+
+
 _KINDS: Mapping[str, _Kind] = {
     "http": _Kind("", _bearer_or_basic, "'token', or 'username' and 'password',", {}),
     "telnyx": _Kind("https://api.telnyx.com", _bearer("api_key"), "'api_key'", {}),
@@ -408,6 +413,8 @@ _KINDS: Mapping[str, _Kind] = {
         {"{AccountSid}": "account_sid"},
     ),
     "netsapiens": _Kind("", _bearer("token"), "'token'", {"{domain}": "domain"}),
+    "servicenow": _Kind("", _bearer_or_basic, "'token', or 'username' and 'password',", {}),
+    "jira": _Kind("", _jira_token, "'username' and 'token'", {}),
     "rt": _Kind("", _rt_token_or_basic, "'token', or 'username' and 'password',", {}),
 }
 

@@ -34,6 +34,8 @@ REAL: Mapping[str, Mapping[str, object]] = {
     "twilio": {"url": "https://api.real.example", "account_sid": "AC1", "auth_token": "env:REAL", "forward_url": "https://f.example"},
     "netsapiens": {"url": "https://core.real.example/ns-api/v2", "token": "env:REAL", "domain": "dental"},
     "rt": {"url": "https://rt.real.example", "token": "env:REAL", "withdraw_as": "rejected"},
+    "servicenow": {"url": "https://now.real.example", "token": "env:REAL", "close_code": "Done"},
+    "jira": {"url": "https://jira.real.example", "username": "u", "token": "env:REAL", "withdraw_as": "Dropped"},
     "sip": {"host": "pbx.real.example", "port": 5060, "username": "u", "password": "env:REAL", "domain": "dental"},
 }
 
@@ -148,7 +150,7 @@ def test_credentials_are_new_each_time_and_in_the_form_of_the_real_ones() -> Non
     first, second = (seed_from(inventory(), resolver({"env:LINE": "x"}))["secrets"] for _ in range(2))
     assert first.keys() == SECRETS.keys()
     same = {name for name in SECRETS if first[name] == second[name]}
-    assert same == {"ssh_username", "smtp_username"}
+    assert same == {"ssh_username", "smtp_username", "jira_username"}
     assert len(first["twilio_account_sid"]) == 34
     assert first["twilio_account_sid"].startswith("AC")
 

@@ -53,6 +53,7 @@ OLD_PASSWORD = "Old-pw-nobody-told-us-77"
 SERVER_OF: Mapping[str, str] = {
     "tftp": "tftp", "ssh": "ssh", "sftp": "ssh", "smtp": "mail", "telnyx": "carrier", "twilio": "carrier",
     "netsapiens": "platform", "http": "platform", "sip": "phones", "local": "", "rt": "desk",
+    "servicenow": "desk", "jira": "desk",
 }
 """Type of connection -> the lab server behind it; empty: this machine's own disk."""
 TREES = ("tftp-root", "ssh-root", "local-root")
@@ -85,6 +86,11 @@ def write_customer(folder: Path) -> None:
             "type": "netsapiens", "url": "https://core.example.net/ns-api/v2", "token": "env:CONTRACT_NS", "domain": CUSTOMER,
         },
         "rt": {"type": "rt", "url": "https://rt.example.net", "token": "env:CONTRACT_RT"},
+        "now": {"type": "servicenow", "url": "https://now.example.net", "token": "env:CONTRACT_NOW"},
+        "jira": {
+            "type": "jira", "url": "https://jira.example.net", "username": "cutover@example.net", "token": "env:CONTRACT_JIRA",
+            "withdraw_as": "Dropped",
+        },
         "mail": {"type": "smtp", "host": "mail.example.net", "security": "starttls", "from": "cutover@example.net"},
         "sip": {"type": "sip", "host": "pbx.example.net", "domain": "pbx.example.net"},
     }
@@ -292,8 +298,10 @@ class World:
         port = self.port_of({"carrier": "telnyx", "desk": "rt"}.get(server, server))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         basic = base64.b64encode(f"{seed['twilio_account_sid']}:{seed['twilio_auth_token']}".encode()).decode()
+        jira = f"{seed['jira_username']}:{seed['jira_token']}"
         logins = {"v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}",
-                  "REST": f"token {seed['rt_token']}"}
+                  "REST": f"token {seed['rt_token']}", "api": f"Bearer {seed['servicenow_token']}",
+                  "rest": f"Basic {base64.b64encode(jira.encode()).decode()}"}
         login = logins.get(path.split("/")[1], f"Basic {basic}")
         try:
             connection.request(method, path.replace("{sid}", seed["twilio_account_sid"]), body or None,
@@ -525,8 +533,9 @@ _PASSING = ("device-sip-registration-", "device-provisioning-last-retrieved")
 
 def find_id(world: World, number: str, path: str) -> str:
     """The other side's own name for a number, or for the ticket with a key, of the API that ``path`` is of."""
-    if path.startswith("/REST/"):
-        return str(_rt_tickets(world, number)[0]["id"])
+    for prefix, tickets, name in (("/REST", _rt_tickets, "id"), ("/api", _incidents, "sys_id"), ("/rest", _issues, "key")):
+        if path.startswith(f"{prefix}/"):
+            return str(tickets(world, number)[0][name])
     if path.startswith("/v2/"):
         found = world.ask("carrier", "GET", f"/v2/phone_numbers?filter[phone_number]={number.lstrip('+')}")["data"]
         return str(found[0]["id"])
@@ -548,7 +557,7 @@ def far_side(trial: Trial) -> dict[str, Any]:
         held["sip"] = world.ask("carrier", "GET", f"/v2/credential_connections/{item.fields['connection_id']}")["data"]
         held["twilio"] = _twilio(world, number)
     extension = str(item.fields.get("extension") or item.fields["routes_to"])
-    held["rt"] = _rt_tickets(world, f"c-{extension}")
+    held["tickets"] = [found(world, f"c-{extension}") for found in (_rt_tickets, _incidents, _issues)]
     base = f"/ns-api/v2/domains/~/users/{extension}"
     held["user"] = world.ask("platform", "GET", base)
     held["users"] = world.ask("platform", "GET", "/ns-api/v2/domains/~/users/count")
@@ -571,6 +580,18 @@ def _rt_tickets(world: World, key: str) -> list[dict[str, Any]]:
     said = [world.ask("desk", "GET", f"/REST/2.0/ticket/{entry['id']}/attachments")["total"] for entry in found]
     shown = ("id", "Subject", "Status", "Priority", "Queue")
     return [{**{name: ticket[name] for name in shown}, "said": n} for ticket, n in zip(tickets, said, strict=True)]
+
+
+def _incidents(world: World, key: str) -> list[dict[str, Any]]:
+    query = urllib.parse.urlencode({"sysparm_query": f"correlation_id=switchover:{key}"})
+    found: list[dict[str, Any]] = world.ask("desk", "GET", f"/api/now/table/incident?{query}")["result"]
+    return [{name: value for name, value in incident.items() if not name.startswith("close_")} for incident in found]
+
+
+def _issues(world: World, key: str) -> list[dict[str, Any]]:
+    query = urllib.parse.urlencode({"jql": f'labels = "switchover-{key}"'})
+    found: list[dict[str, Any]] = world.ask("desk", "GET", f"/rest/api/3/search/jql?{query}")["issues"]
+    return [{**i, "said": world.ask("desk", "GET", f"/rest/api/3/issue/{i['key']}/comment")["total"]} for i in found]
 
 
 def _lasting(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,13 +16,16 @@ from engine.transports.http import HttpPool
 from tests.support.rest_bench import Bench, opened, requests_of
 from tests.support.sessions import make_sessions
 
-SECRETS: Mapping[str, str] = {"rt_token": "1-14-lab"}
-SYSTEMS = ("rt",)
-DONE: Mapping[str, str] = {"rt": "resolved"}
+SECRETS: Mapping[str, str] = {
+    "rt_token": "1-14-lab", "servicenow_token": "now-token-lab", "jira_username": "lab@example.net",
+    "jira_token": "jira-token-lab",
+}
+SYSTEMS = ("rt", "servicenow", "jira")
+DONE: Mapping[str, str] = {"rt": "resolved", "servicenow": "closed", "jira": "done"}
 """The status in which work ends well, by system."""
-REJECTED: Mapping[str, str] = {"rt": "rejected"}
+REJECTED: Mapping[str, str] = {"rt": "rejected", "servicenow": "canceled", "jira": "won't do"}
 """The status that the fault ``rejects`` brings a ticket to."""
-UNDER_WAY: Mapping[str, str] = {"rt": "open"}
+UNDER_WAY: Mapping[str, str] = {"rt": "open", "servicenow": "in progress", "jira": "in progress"}
 
 
 @dataclass
@@ -58,7 +61,14 @@ def desk_bench(folder: Path, system: str) -> Iterator[DeskBench]:
     board, pool = Board(folder, "desk"), HttpPool()
     try:
         with LabServer(board, build(board, {"secrets": SECRETS})) as server:
-            connections = {"rt": opened(pool, "rt", "rt", url=server.url, token=Secret(SECRETS["rt_token"]))}
+            connections = {
+                "rt": opened(pool, "rt", "rt", url=server.url, token=Secret(SECRETS["rt_token"])),
+                "servicenow": opened(pool, "now", "servicenow", url=server.url, token=Secret(SECRETS["servicenow_token"])),
+                "jira": opened(
+                    pool, "jira", "jira", url=server.url, username=SECRETS["jira_username"], token=Secret(SECRETS["jira_token"]),
+                    withdraw_as="Won't Do",
+                ),
+            }
             yield DeskBench(folder, system, Bench(make_sessions(connections)))
     finally:
         pool.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from engine.actions.ticket import jira, rt, servicenow
 from engine.actions.ticket.desk import Desk
-from engine.actions.ticket.rt import LEVELS, RequestTracker
 from engine.ports import Sessions
 
-TYPES = ("rt",)
+TYPES = ("rt", "servicenow", "jira")
 """Types of connections that lead to a ticket system."""
 
 
@@ -18,13 +18,26 @@ def desk_at(connection: str, at: Sessions) -> Desk:
 
 
 def _rt(connection: str, at: Sessions) -> Desk:
-    levels = {**LEVELS, **at.setting(connection, "priorities", {})}
-    withdrawn = str(at.setting(connection, "withdraw_as", "rejected"))
-    return RequestTracker(at.http(connection), _page(connection, at), withdrawn, levels)
+    levels = {**rt.LEVELS, **at.setting(connection, "priorities", {})}
+    return rt.RequestTracker(at.http(connection), _page(connection, at), _withdrawn(connection, at, "rejected"), levels)
+
+
+def _servicenow(connection: str, at: Sessions) -> Desk:
+    code = str(at.setting(connection, "close_code", "Solution provided"))
+    return servicenow.ServiceNow(at.http(connection), _page(connection, at), code, _withdrawn(connection, at, "canceled"))
+
+
+def _jira(connection: str, at: Sessions) -> Desk:
+    levels = {**jira.LEVELS, **at.setting(connection, "priorities", {})}
+    return jira.Jira(at.http(connection), _page(connection, at), _withdrawn(connection, at, ""), levels)
+
+
+def _withdrawn(connection: str, at: Sessions, usual: str) -> str:
+    return str(at.setting(connection, "withdraw_as", usual)).lower()
 
 
 def _page(connection: str, at: Sessions) -> str:
     return str(at.setting(connection, "url", "")).rstrip("/")
 
 
-_DESKS: Mapping[str, Callable[[str, Sessions], Desk]] = {"rt": _rt}
+_DESKS: Mapping[str, Callable[[str, Sessions], Desk]] = {"rt": _rt, "servicenow": _servicenow, "jira": _jira}

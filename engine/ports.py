@@ -224,7 +224,7 @@ class Sessions(Protocol):
         ...
 
     def http(self, connection: str) -> HttpSession:
-        """For types http, telnyx, twilio, netsapiens."""
+        """For types http, telnyx, twilio, netsapiens, rt, servicenow, jira."""
         ...
 
     def mail(self, connection: str) -> MailSession:
@@ -272,7 +272,7 @@ class Action(Protocol[A, S]):
     """One kind of change to one kind of system.
 
     ``diff`` is pure. ``observe`` may only read; it gets read-only sessions. ``apply`` makes the one write and is called
-    again with the same ``key`` when an attempt was lost. Optional: ``undo(receipt, args, at, key=...)``.
+    again with the same ``key`` when an attempt was lost. Optional: ``undo`` (see ``Undoable``), ``outputs`` (see ``Telling``).
     """
 
     name: ClassVar[str]
@@ -296,6 +296,21 @@ class Action(Protocol[A, S]):
 
     def apply(self, change: Change | Unpredictable, args: A, at: Sessions, *, key: str) -> Receipt:
         """Makes the change."""
+        ...
+
+
+class Telling(Protocol):
+    """An action whose result later steps can use: ``steps.open.outputs.id``.
+
+    What it tells is read from the very observation that found nothing left to change, so that a ticket opened now, one that
+    was there before and one that a lost attempt opened are told alike. It is journalled: no secrets.
+    """
+
+    Outputs: ClassVar[Mapping[str, str]]
+    """Name -> what it is, as the end of a sentence."""
+
+    def outputs(self, args: Any, seen: Any) -> Mapping[str, object]:
+        """Every name of ``Outputs``, from what ``observe`` returned. Pure; JSON values."""
         ...
 
 

@@ -30,6 +30,11 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "ssh.file": ("ssh.file", "SshFile"),
     "tftp.file": ("tftp.file", "TftpFile"),
     "http.resource": ("http.resource", "HttpResource"),
+    "document.render": ("document.render", "DocumentRender"),
+    "ticket.ensure": ("ticket.ensure", "TicketEnsure"),
+    "ticket.comment": ("ticket.comment", "TicketComment"),
+    "ticket.transition": ("ticket.transition", "TicketTransition"),
+    "ticket.state": ("ticket.state", "TicketState"),
 }
 
 

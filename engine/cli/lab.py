@@ -21,7 +21,7 @@ from engine.wiring.secrets import KnownSecrets
 
 @click.group("lab")
 def command() -> None:
-    """Simulated systems: TFTP, mail, carrier, platform, any REST API, phones, SSH. They listen on loopback only."""
+    """Simulated systems: TFTP, mail, carrier, platform, ticket desk, any REST API, phones, SSH. On loopback only."""
 
 
 @command.command("up")

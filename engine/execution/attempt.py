@@ -8,7 +8,7 @@ thread of its own uses the very same code.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
@@ -81,12 +81,18 @@ def attempt(scene: Scene, task: Task) -> Attempt:
 class _Progress:
     """What is known of a running attempt when it fails."""
 
-    __slots__ = ("ready", "started", "task", "written")
+    __slots__ = ("ready", "seen", "started", "task", "written")
 
     def __init__(self, task: Task, started: float) -> None:
         self.task, self.started = task, started
         self.ready: Ready | None = None
         self.written = False
+        self.seen: object = None
+        """What was read last."""
+
+    def outputs(self) -> Mapping[str, object]:
+        """What later steps may use of what was read last."""
+        return {} if self.ready is None else self.ready.outputs(self.seen)
 
     def redacted(self, text: str) -> str:
         return text if self.ready is None else self.ready.redact(text)
@@ -105,15 +111,15 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
     if ready is None:
         return Outcome(ev.ItemSkipped(task.address, f"when: {task.compiled.step.when}"))
     action = task.compiled.action
-    change = _observe(scene, ready)
+    change = _observe(scene, ready, progress)
     if task.past.lost and isinstance(change, Change) and action.effect is not Effect.READS:
         # Done perhaps, and only not to be seen yet: doing it at once could make a second one of whatever it makes.
-        change = _settle(scene, ready, change, task.stopping, _showing_s(scene, ready, task.past))
+        change = _settle(scene, ready, progress, change, task.stopping, _showing_s(scene, ready, task.past))
         if change is not None and task.stopping():
             return None
     verdict = decide(change, action.effect, task.expected, task.past)
     if verdict is Verdict.AWAIT:
-        change = _settle(scene, ready, change, task.stopping)
+        change = _settle(scene, ready, progress, change, task.stopping)
         if change is not None and task.stopping():
             return None
         verdict = Verdict.PROVED if change is None else verdict
@@ -129,11 +135,11 @@ def _without_writing(
     scene: Scene, task: Task, progress: _Progress, change: Change | Unpredictable | None, verdict: Verdict
 ) -> Outcome:
     if verdict is Verdict.UNCHANGED:
-        return Outcome(ev.ItemUnchanged(task.address))
+        return Outcome(ev.ItemUnchanged(task.address, progress.outputs()))
     if verdict is Verdict.PROVED:
-        return Outcome(ev.ItemProved(task.address, "as expected", progress.took_s(scene)))
+        return Outcome(ev.ItemProved(task.address, "as expected", progress.took_s(scene), progress.outputs()))
     if verdict is Verdict.ADOPT:
-        return Outcome(_adopted(task, progress.took_s(scene)))
+        return Outcome(_adopted(task, progress, progress.took_s(scene)))
     if verdict is Verdict.ASK:
         why = "an earlier attempt may have done it, and it cannot be read back: look there, then answer"
         return Outcome(ev.ItemInDoubt(task.address, why))
@@ -158,23 +164,23 @@ def _apply(
     receipt = action.apply(change, ready.args, scene.sessions(ready, read_only=False), key=key)
     if isinstance(change, Unpredictable):
         return Outcome(_ran(task, change, receipt, ready, progress.took_s(scene)), written=True)
-    left = _settle(scene, ready, _observe(scene, ready))
+    left = _settle(scene, ready, progress, _observe(scene, ready, progress))
     if left is None:
-        return Outcome(_changed(task, change, receipt, ready, progress.took_s(scene)), written=True)
+        return Outcome(_changed(progress, change, receipt, ready, progress.took_s(scene)), written=True)
     why = f"written, but reading it back after {task.compiled.settle_s:g} s still shows: {left.summary}"
     raise Temporary(why)
 
 
-def _observe(scene: Scene, ready: Ready) -> Change | Unpredictable | None:
+def _observe(scene: Scene, ready: Ready, progress: _Progress) -> Change | Unpredictable | None:
     action = ready.compiled.action
-    seen = action.observe(ready.args, scene.sessions(ready, read_only=True))
+    seen = progress.seen = action.observe(ready.args, scene.sessions(ready, read_only=True))
     change: Change | Unpredictable | None = action.diff(ready.args, seen)
     return change
 
 
 def _settle(
-    scene: Scene, ready: Ready, change: Change | Unpredictable | None, stopping: Callable[[], bool] = lambda: False,
-    within_s: float | None = None,
+    scene: Scene, ready: Ready, progress: _Progress, change: Change | Unpredictable | None,
+    stopping: Callable[[], bool] = lambda: False, within_s: float | None = None,
 ) -> Change | Unpredictable | None:
     """Reads again until nothing is left to change, the settle time is over, or ``stopping``; returns what is left.
 
@@ -185,7 +191,7 @@ def _settle(
     while change is not None and scene.clock.monotonic() < give_up and not stopping():
         scene.clock.sleep(min(poll_s, max(0.0, give_up - scene.clock.monotonic())))
         poll_s = min(poll_s * 2, _SLOWEST_POLL_S)
-        change = _observe(scene, ready)
+        change = _observe(scene, ready, progress)
     return change
 
 
@@ -204,7 +210,8 @@ def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Rea
     )
 
 
-def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
+def _changed(progress: _Progress, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
+    task = progress.task
     # A new file's every line is in the plan; what it replaced is what a report needs.
     replaced = [text for text in change.texts if not text.is_new]
     diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
@@ -212,7 +219,7 @@ def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s:
     reversible = change.reversible and task.compiled.action.effect is not Effect.DESTROYS
     return ev.ItemChanged(
         task.address, ready.redact(receipt.summary or change.summary), _data(receipt), fields, diff,
-        adopted=False, reversible=reversible, attempt=task.number, took_s=took_s,
+        adopted=False, reversible=reversible, attempt=task.number, took_s=took_s, outputs=progress.outputs(),
     )
 
 
@@ -221,11 +228,12 @@ def _data(receipt: Receipt) -> dict[str, object]:
     return {str(name): plain(value) for name, value in receipt.data.items()}
 
 
-def _adopted(task: Task, took_s: float) -> ev.Event:
+def _adopted(task: Task, progress: _Progress, took_s: float) -> ev.Event:
     if not task.past.readable:
         return ev.ItemRan(task.address, "found done by an earlier attempt", {}, task.number, took_s)
     return ev.ItemChanged(
-        task.address, "found in place: an earlier attempt had done it", {}, adopted=True, attempt=task.number, took_s=took_s
+        task.address, "found in place: an earlier attempt had done it", {}, adopted=True, attempt=task.number, took_s=took_s,
+        outputs=progress.outputs(),
     )
 
 

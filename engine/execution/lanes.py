@@ -217,7 +217,7 @@ class LaneWorker:
         status = _STATUS[type(outcome.event)]
         events.append(outcome.event)
         result.counts[status.value] += 1
-        self.scene.results.put(cursor.address, status, self.scene.clock.now())
+        self.scene.results.put(cursor.address, status, self.scene.clock.now(), getattr(outcome.event, "outputs", None))
         if status.ended_well:
             cursor.advance()
         else:

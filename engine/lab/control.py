@@ -50,6 +50,7 @@ SERVERS = (
     ServerKind("carrier", "engine.lab.carrier", ("http",)),
     ServerKind("rest", "engine.lab.rest", ("http",)),
     ServerKind("platform", "engine.lab.platform", ("http", "sip")),
+    ServerKind("desk", "engine.lab.desk", ("http",)),
     ServerKind("phones", "engine.lab.phones", ("sip",), needs=("tftp", "platform")),
     ServerKind("ssh", "engine.lab.ssh_device", ("ssh",), needs=("phones",)),
 )

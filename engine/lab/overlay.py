@@ -131,12 +131,27 @@ def _http(connection: Connection, lab: _Lab) -> Settings:
     return {"url": lab.url("rest", f"/{quote(connection.name, safe='')}"), **login}
 
 
+def _rt(connection: Connection, lab: _Lab) -> Settings:
+    return {**_kept(connection, "priorities", "withdraw_as"), "url": lab.url("desk"), "token": lab.secret("rt_token")}
+
+
+def _servicenow(connection: Connection, lab: _Lab) -> Settings:
+    kept = _kept(connection, "close_code", "withdraw_as")
+    return {**kept, "url": lab.url("desk"), "token": lab.secret("servicenow_token")}
+
+
+def _jira(connection: Connection, lab: _Lab) -> Settings:
+    # The lab's workflow and priorities are its own: what the real site calls them would not be found there.
+    withdraw = {"withdraw_as": "Won't Do"} if "withdraw_as" in connection.settings else {}
+    return {**withdraw, "url": lab.url("desk"), "username": lab.secrets["jira_username"], "token": lab.secret("jira_token")}
+
+
 def _sip(connection: Connection, lab: _Lab) -> Settings:
     return {**_kept(connection, "domain", "transport"), "host": _LOOPBACK, "port": lab.port("phones", "sip")}
 
 
 TWINS: Mapping[str, _Twin] = {
     "local": _local, "tftp": _tftp, "ssh": _ssh, "sftp": _ssh, "smtp": _smtp, "telnyx": _telnyx, "twilio": _twilio,
-    "netsapiens": _netsapiens, "http": _http, "sip": _sip,
+    "netsapiens": _netsapiens, "http": _http, "rt": _rt, "servicenow": _servicenow, "jira": _jira, "sip": _sip,
 }
 """Connection type -> its twin's settings."""

@@ -31,6 +31,11 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "rest_username": lambda: "lab",
     "rest_password": lambda: secrets.token_urlsafe(18),
     "rest_key": lambda: secrets.token_urlsafe(24),
+    # Request Tracker: "1", the user's id, and 32 hex digits.
+    "rt_token": lambda: f"1-14-{secrets.token_hex(16)}",
+    "servicenow_token": lambda: secrets.token_urlsafe(48),
+    "jira_username": lambda: "lab@example.net",
+    "jira_token": lambda: f"ATATT3xFfGF0{secrets.token_urlsafe(48)}",
     "smtp_username": lambda: "switchover-lab",
     "smtp_password": lambda: secrets.token_urlsafe(18),
 }

@@ -22,6 +22,8 @@ class ActionSpec:
 
     name: str
     arguments: Mapping[str, Argument]
+    outputs: frozenset[str] = frozenset()
+    """What later steps may use of its result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,18 +39,25 @@ class NameCheck:
     runbook: Runbook
     inventory: Inventory | None
     variables: frozenset[str]
+    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Step, by its name -> the outputs its action declares."""
     _fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, runbook: Runbook, inventory: Inventory | None) -> NameCheck:
-        """Collects the variables of all layers."""
+    def of(
+        cls, runbook: Runbook, inventory: Inventory | None, outputs: Mapping[str, frozenset[str]] | None = None,
+    ) -> NameCheck:
+        """Collects the variables of all layers. ``outputs``: what each action declares, by its name."""
         names = {*runbook.defaults, *runbook.inputs, *(inventory.defaults if inventory else ())}
         for collection in inventory.collections.values() if inventory else ():
             for item in collection.items:
                 own = item.fields.get("vars")
                 if isinstance(own, Mapping):
                     names.update(str(name) for name in own)
-        return cls(runbook, inventory, frozenset(names))
+        told: dict[str, frozenset[str]] = {}
+        for step in runbook.steps():
+            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get(step.action, frozenset())
+        return cls(runbook, inventory, frozenset(names), told)
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with one name; nothing when it will be there."""
@@ -128,7 +135,7 @@ class NameCheck:
         usable = {step.replace("-", "_"): step for step in scope.steps}
         step = usable.get(name.replace("-", "_"))
         if step is not None:
-            return self._step_field(reference, scope.steps[step], scope)
+            return self._step_field(reference, scope.steps[step], scope) or self._output(reference, step)
         if name in {step.name.replace("-", "_") for step in self.runbook.steps()}:
             detail = f"The step {name!r} is not sure to have ended before this one. Only steps that this one needs can be " \
                      "used, and earlier steps of the same group."
@@ -147,6 +154,12 @@ class NameCheck:
                      f"It has {listed(STEP_FIELDS_OVER_ITEMS)}."
             return Words("Unknown name", detail, "", name)
         return None
+
+    def _output(self, reference: Reference, step: str) -> Words | None:
+        if reference.fields[1:2] != ("outputs",) or len(reference.fields) < 3:
+            return None
+        name, known = reference.fields[2], self.outputs.get(step, frozenset())
+        return None if name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
 
     def _owner(self, root: str, scope: Scope) -> str:
         if root == "item":

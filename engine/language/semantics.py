@@ -31,7 +31,8 @@ def check_runbook(
     runbook: Runbook, catalog: Mapping[str, ActionSpec], inventory: Inventory | None, templates: Templates,
 ) -> list[Diagnostic]:
     """Every problem of a runbook that has been read, sorted. ``catalog``: action name -> what it takes."""
-    check = _Check(runbook, catalog, inventory, templates, NameCheck.of(runbook, inventory))
+    outputs = {name: spec.outputs for name, spec in catalog.items()}
+    check = _Check(runbook, catalog, inventory, templates, NameCheck.of(runbook, inventory, outputs))
     return in_order(check.problems())
 
 

@@ -103,6 +103,8 @@ class ItemChanged(Event):
     reversible: bool = True
     attempt: int = 1
     took_s: float = 0.0
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What later steps may use, as read when it was proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class ItemUnchanged(Event):
 
     kind: ClassVar[str] = "item_unchanged"
     address: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class ItemProved(Event):
     address: str
     summary: str
     took_s: float = 0.0
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ class ItemState:
     open_intent: bool = False
     attempt: int = 0
     answer: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What it came to, for later steps."""
 
 
 @dataclass(slots=True)
@@ -161,6 +163,7 @@ def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
         item.why = getattr(event, "why", "") or getattr(event, "by", "")
         item.summary = getattr(event, "summary", "") or item.summary
         item.receipt = getattr(event, "receipt", None)
+        item.outputs = getattr(event, "outputs", {})
         item.attempt = getattr(event, "attempt", item.attempt)
 
     return handle

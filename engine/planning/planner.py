@@ -108,7 +108,10 @@ class Planner:
         action = ready.compiled.action
         seen = action.observe(ready.args, self.scene.sessions(ready, read_only=True))
         change = action.diff(ready.args, seen)
-        return blank if change is None else self._describe(blank, change, action.effect, ready.redact)
+        if change is None:
+            self.scene.results.put(blank.address, ItemStatus.UNCHANGED, outputs=ready.outputs(seen))
+            return blank
+        return self._describe(blank, change, action.effect, ready.redact)
 
     def _describe(
         self, blank: PlannedItem, change: Change | Unpredictable, effect: Effect, redact: Callable[[str], str]
@@ -127,11 +130,10 @@ class Planner:
 
     def _note(self, planned: PlannedItem) -> None:
         results = self.scene.results
-        if planned.outlook is Outlook.NOTHING:
-            results.put(planned.address, ItemStatus.UNCHANGED)
-        elif planned.outlook is Outlook.SKIP:
+        if planned.outlook is Outlook.SKIP:
             results.put(planned.address, ItemStatus.SKIPPED)
-        elif planned.outlook is not Outlook.CHECK:
+        elif planned.outlook not in (Outlook.NOTHING, Outlook.CHECK):
+            # What has nothing to do was noted when it was read, with what was read.
             # A check alters nothing that a later step could wait for: what it proves is asked again when it matters.
             results.put_pending(planned.address)
 

@@ -27,7 +27,7 @@ class StepResult:
     changed: bool
     changed_at: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    """What it found out, such as the answers to a form."""
+    """What it found out: what its action read, by the names it declares, or the answers to a form."""
 
     @property
     def ok(self) -> bool:
@@ -37,6 +37,8 @@ class StepResult:
 
 PENDING = StepResult("pending", changed=False)
 """Planned to do something; how it ends is not known."""
+
+NOT_RUN = "not run"
 
 _PLAIN = {status: StepResult(status.value, changed=False) for status in ItemStatus}
 
@@ -53,20 +55,19 @@ class Results:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def put(
-        self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None
+        self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Notes how an address ended; ``at`` when it changed."""
-        if outputs:
-            self._note(address, StepResult(status.value, changed=False, outputs=outputs))
-            return
+        """Notes how an address ended; ``at`` when it changed; ``outputs``: what its action read for later steps."""
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
-            self._note(address, StepResult(status.value, changed=True, changed_at=at.isoformat() if at else ""))
+            changed_at = at.isoformat() if at else ""
+            self._note(address, StepResult(status.value, changed=True, changed_at=changed_at, outputs=outputs or {}))
             return
         earlier = self.history.get(address)
-        if earlier is None:
+        if earlier is None and not outputs:
             self._note(address, _PLAIN[status])
         else:
-            self._note(address, StepResult(status.value, changed=False, changed_at=earlier.isoformat()))
+            changed_at = earlier.isoformat() if earlier else ""
+            self._note(address, StepResult(status.value, changed=False, changed_at=changed_at, outputs=outputs or {}))
 
     def put_pending(self, address: str) -> None:
         """Notes that an address will do something."""
@@ -95,7 +96,7 @@ class Results:
         found = self.known.get(address)
         if found is None:
             earlier = self.history.get(address)
-            return StepResult("not run", changed=False, changed_at=earlier.isoformat() if earlier else "")
+            return StepResult(NOT_RUN, changed=False, changed_at=earlier.isoformat() if earlier else "")
         if found is PENDING:
             raise DependsOnLaterError(address)
         return found
@@ -160,14 +161,18 @@ class StepView:
         return self._own().changed_at
 
     @property
-    def outputs(self) -> Mapping[str, Any]:
-        """What it found out; empty when it has not run."""
-        return self._own().outputs
-
-    @property
     def ok(self) -> bool:
         """Whether it ended well, for this item or for all."""
         return self._own().ok if self.shares_items else not (self.counts.failed or self.counts.in_doubt or self.counts.blocked)
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What the action read, or a gate was given. Raises ``DependsOnLaterError`` while nothing has: a check that is not yet
+        true has read nothing."""
+        own = self._own()
+        if own.status == NOT_RUN:
+            raise DependsOnLaterError(self.step)
+        return own.outputs
 
     def _own(self) -> StepResult:
         return self.results.of_item(address_of(self.step, self.item_key if self.shares_items else None))

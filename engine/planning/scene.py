@@ -18,6 +18,7 @@ from engine.model.secret import Redactor
 from engine.planning.graph import in_order
 from engine.planning.limit import admits
 from engine.planning.results import Directory, Results, RunView, Steps
+from engine.planning.texts import plain
 from engine.ports import Action, Binding, Clock, SecretStore, Sessions, SessionSource
 
 
@@ -91,6 +92,11 @@ class Ready:
     redact: Callable[[str], str]
     rendered: dict[str, tuple[object, str]] = field(default_factory=dict)
     """Files rendered so far, for ``Binding``."""
+
+    def outputs(self, seen: object) -> Mapping[str, object]:
+        """What later steps may use of what was ``seen``, in JSON's types; empty for an action that declares none."""
+        tell = getattr(self.compiled.action, "outputs", None)
+        return {} if tell is None else {name: plain(value) for name, value in tell(self.args, seen).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class HttpPool:
         self._lock = threading.Lock()
 
     def session(self, name: str, kind: str, settings: Settings, read_only: bool, deadline: Deadline) -> HttpSession:
-        """A session on connection ``name`` of type http, telnyx, twilio or netsapiens.
+        """A session on connection ``name`` of one of the types in ``_KINDS``.
 
         ``deadline`` tells the seconds left for an exchange. Raises ``Permanent`` for settings that cannot work.
         """
@@ -375,10 +375,10 @@ def _trust(name: str, settings: Settings) -> ssl.SSLContext | Literal[False]:
     return context
 
 
-def _bearer(setting: str) -> Callable[[Settings], str | None]:
+def _bearer(setting: str, scheme: str = "Bearer") -> Callable[[Settings], str | None]:
     def auth(settings: Settings) -> str | None:
         token = _text(settings.get(setting))
-        return f"Bearer {token}" if token else None
+        return f"{scheme} {token}" if token else None
 
     return auth
 
@@ -396,6 +396,15 @@ def _bearer_or_basic(settings: Settings) -> str | None:
     return _bearer("token")(settings) or _basic("username", "password")(settings)
 
 
+def _rt_token_or_basic(settings: Settings) -> str | None:
+    return _bearer("token", "token")(settings) or _basic("username", "password")(settings)
+
+
+def _jira_token(settings: Settings) -> str | None:
+    """An API token belongs to an e-mail address; a token without one is OAuth's."""
+    return _basic("username", "token")(settings) or _bearer("token")(settings)
+
+
 _KINDS: Mapping[str, _Kind] = {
     "http": _Kind("", _bearer_or_basic, "'token', or 'username' and 'password',", {}),
     "telnyx": _Kind("https://api.telnyx.com", _bearer("api_key"), "'api_key'", {}),
@@ -404,6 +413,9 @@ _KINDS: Mapping[str, _Kind] = {
         {"{AccountSid}": "account_sid"},
     ),
     "netsapiens": _Kind("", _bearer("token"), "'token'", {"{domain}": "domain"}),
+    "servicenow": _Kind("", _bearer_or_basic, "'token', or 'username' and 'password',", {}),
+    "jira": _Kind("", _jira_token, "'username' and 'token'", {}),
+    "rt": _Kind("", _rt_token_or_basic, "'token', or 'username' and 'password',", {}),
 }
 
 

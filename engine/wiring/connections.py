@@ -37,6 +37,9 @@ _TRANSPORTS: Mapping[str, tuple[str, str, str]] = {
     "telnyx": ("http", "engine.transports.http", "HttpPool"),
     "twilio": ("http", "engine.transports.http", "HttpPool"),
     "netsapiens": ("http", "engine.transports.http", "HttpPool"),
+    "rt": ("http", "engine.transports.http", "HttpPool"),
+    "servicenow": ("http", "engine.transports.http", "HttpPool"),
+    "jira": ("http", "engine.transports.http", "HttpPool"),
     "smtp": ("mail", "engine.transports.mail", "MailPool"),
     "sip": ("sip", "engine.transports.sip", "SipPool"),
 }

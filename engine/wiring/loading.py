@@ -135,7 +135,11 @@ def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[
     does not exist."""
     used = set(runbook.actions())
     names = used if used <= actions.keys() else actions.keys()
-    return {name: ActionSpec(name, arguments_of(actions[name].Args)) for name in names}
+    return {name: _spec_of(name, actions[name]) for name in names}
+
+
+def _spec_of(name: str, action: Action[Any, Any]) -> ActionSpec:
+    return ActionSpec(name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())))
 
 
 def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:

@@ -94,7 +94,7 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     for address, item in (state.items if state is not None else {}).items():
         if item.status.settled:
             gate = state.gates.get(address) if state is not None else None
-            results.put(address, item.status, item.at, gate.outputs if gate is not None else None)
+            results.put(address, item.status, item.at, item.outputs if gate is None else gate.outputs)
     started = state.started_at if state is not None else None
     given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
     try:

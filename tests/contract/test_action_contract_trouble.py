@@ -279,9 +279,28 @@ SHAPES_OF = {
         b'[{"device": "%s", "device-sip-registration-state": [], "device-sip-registration-datetime": 5}]',
     ),
 }
+SHAPES_OF["rt"] = (
+    b'{"items": null}', b'{"items": [null]}', b'{"items": [{}]}', b'{"items": [{"id": []}], "total": 1}',
+    b'{"items": [], "total": "x"}',
+    b'{"items": [{"id": "1"}], "id": 1, "Status": [], "Priority": "x"}', b'{"id": 1, "Status": "new", "Priority": "x"}',
+    b'{"items": [{"id": "1"}, {"id": "1"}], "total": 2, "id": 1, "Status": "new", "Priority": "9"}',
+    b'["it was not changed"]',
+)
+SHAPES_OF["servicenow"] = (
+    b'{"result": null}', b'{"result": [null]}', b'{"result": [{}]}', b'{"result": {}}',
+    b'{"result": {"sys_id": "1", "state": []}}',
+    b'{"result": {"sys_id": "1", "number": "1", "state": "9", "priority": "high", "impact": "1", "urgency": "1"}}',
+    b'{"result": {"state": "1", "comments": 7, "work_notes": null}}',
+)
+SHAPES_OF["jira"] = (
+    b'{"issues": null}', b'{"issues": [null]}', b'{"issues": [{}]}', b'{"issues": [{"key": "A-1", "fields": {"status": {}}}]}',
+    b'{"issues": [{"key": "A-1", "fields": {"status": {"name": "x", "statusCategory": {}}, "priority": 3}}]}',
+    b'{"key": "A-1", "transitions": [{"id": 1, "to": null}], "comments": [{"body": null}], "total": "x"}',
+    b'{"transitions": [], "comments": [], "total": 5}',
+)
 OTHER_COMPLAINTS = (
     b"", b"<html>Not found</html>", b"[]", b"null", b'{"errors": {"code": []}}', b'{"errors": [1, null, {"title": []}]}',
-    b'{"message": {"a": 1}}', b'{"error": [], "code": {}}',
+    b'{"errorMessages": 1, "errors": [1]}', b'{"message": {"a": 1}}', b'{"error": [], "code": {}}',
 )
 
 
@@ -299,7 +318,7 @@ def _asks_its_own_way(case: Case) -> bool:
     return case.action != "http.resource" or case.looks_at == "api" or "create" in case.args or "absent" in case.args
 
 
-HTTP = ("telnyx", "twilio", "platform", "api", "doors", "crm")
+HTTP = ("telnyx", "twilio", "platform", "api", "doors", "crm", "rt", "now", "jira")
 
 
 @cases(lambda case: case.looks_at in HTTP and _asks_its_own_way(case))

@@ -64,6 +64,9 @@ def _action(action: Action[Any, Any]) -> str:
     if action.effect is not Effect.READS:
         facts.append(f"- Undo: {undo}; the plan says where it cannot.")
     facts.append(f"- Settle time unless the step gives another: {settle}.")
+    told: Mapping[str, str] = getattr(action, "Outputs", {})
+    if told:
+        facts.append("- Outputs for later steps: " + "; ".join(f"`{name}`, {doc}" for name, doc in told.items()) + ".")
     arguments = arguments_of(action.Args)
     table = "| argument | takes | default | meaning |\n|---|---|---|---|\n" + "".join(
         _row(argument, _examples(action.Args, argument.name)) for argument in arguments.values()

@@ -39,6 +39,9 @@ REAL: Mapping[str, Mapping[str, object]] = {
         "headers": {"X-Api-Key": "real.example key", "Accept": "application/vnd.doors+json"},
         "lab": {"objects": {"/doors/front": {"label": "Front door"}}, "id": "door"},
     },
+    "rt": {"url": "https://rt.real.example", "token": "env:REAL", "withdraw_as": "rejected"},
+    "servicenow": {"url": "https://now.real.example", "token": "env:REAL", "close_code": "Done"},
+    "jira": {"url": "https://jira.real.example", "username": "u", "token": "env:REAL", "withdraw_as": "Dropped"},
     "sip": {"host": "pbx.real.example", "port": 5060, "username": "u", "password": "env:REAL", "domain": "dental"},
 }
 
@@ -189,7 +192,7 @@ def test_credentials_are_new_each_time_and_in_the_form_of_the_real_ones() -> Non
     first, second = (seed_from(inventory(), resolver({"env:LINE": "x"}))["secrets"] for _ in range(2))
     assert first.keys() == SECRETS.keys()
     same = {name for name in SECRETS if first[name] == second[name]}
-    assert same == {"ssh_username", "smtp_username", "rest_username"}
+    assert same == {"ssh_username", "smtp_username", "rest_username", "jira_username"}
     assert len(first["twilio_account_sid"]) == 34
     assert first["twilio_account_sid"].startswith("AC")
 

@@ -17,6 +17,8 @@ from engine.model.complaint import complaint_of
     ({"error": "invalid_grant"}, "invalid_grant"),
     ({"error": {"message": "no\n  such thing"}}, "no such thing"),
     ({"errors": ["first", "second"]}, "first; second"),
+    ({"errorMessages": ["no such project"], "errors": {"summary": "is required"}}, "no such project; summary: is required"),
+    ({"errorMessages": None, "errors": [1]}, ""),
     ({"errors": "all wrong"}, ""),
     ({"code": 7}, ""),
     ([1, 2], ""),

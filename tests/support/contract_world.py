@@ -52,14 +52,17 @@ OLD_PASSWORD = "Old-pw-nobody-told-us-77"
 """Stands in files and records from before: no inventory knows it, and all the same it must not be shown."""
 SERVER_OF: Mapping[str, str] = {
     "tftp": "tftp", "ssh": "ssh", "sftp": "ssh", "smtp": "mail", "telnyx": "carrier", "twilio": "carrier",
-    "netsapiens": "platform", "http": "rest", "sip": "phones", "local": "",
+    "netsapiens": "platform", "http": "rest", "sip": "phones", "local": "", "rt": "desk",
+    "servicenow": "desk", "jira": "desk",
 }
 """Type of connection -> the lab server behind it; empty: this machine's own disk. ``api`` is of another type than its server."""
 TREES = ("tftp-root", "ssh-root", "local-root")
 _AREA_CODES = (202, 212, 312, 415, 503, 602)
 _PHONES: Mapping[str, str] = {"yealink": "T46S", "poly": "VVX411", "snom": "D785", "grandstream": "GXP2170"}
 _EACH = 130
-"""Phones per vendor, and people at a desk."""
+"""Phones per vendor."""
+_PEOPLE = 500
+"""At a desk."""
 
 
 # ---------------------------------------------------------------- the customer
@@ -89,6 +92,12 @@ def write_customer(folder: Path) -> None:
         "crm": {
             "type": "http", "url": "https://crm.example.net", "username": "cutover", "password": "env:CONTRACT_CRM",
             "headers": {"X-Api-Key": "env:CONTRACT_CRM_KEY"}, "lab": {"objects": {"/people": []}, "id": "extension"},
+        },
+        "rt": {"type": "rt", "url": "https://rt.example.net", "token": "env:CONTRACT_RT"},
+        "now": {"type": "servicenow", "url": "https://now.example.net", "token": "env:CONTRACT_NOW"},
+        "jira": {
+            "type": "jira", "url": "https://jira.example.net", "username": "cutover@example.net", "token": "env:CONTRACT_JIRA",
+            "withdraw_as": "Dropped",
         },
         "mail": {"type": "smtp", "host": "mail.example.net", "security": "starttls", "from": "cutover@example.net"},
         "sip": {"type": "sip", "host": "pbx.example.net", "domain": "pbx.example.net"},
@@ -127,7 +136,7 @@ def _phone_rows() -> Iterator[dict[str, object]]:
 
 
 def _user_rows() -> Iterator[dict[str, object]]:
-    for n in range(_EACH):
+    for n in range(_PEOPLE):
         yield {
             "extension": 7000 + n, "name": f"Person {n}", "email": f"person.{n}@wren.example", "voicemail_pin": f"83{n:04d}61",
             "role": "desk",
@@ -304,15 +313,15 @@ class World:
     def ask(self, server: str, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:
         """One exchange with a lab API, by plain HTTP, with the credentials of whichever API the path is of."""
         seed = self.credentials
-        port = self.port_of({"carrier": "telnyx", "rest": "doors"}.get(server, server))
+        port = self.port_of({"carrier": "telnyx", "rest": "doors", "desk": "rt"}.get(server, server))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        basic = base64.b64encode(f"{seed['twilio_account_sid']}:{seed['twilio_auth_token']}".encode()).decode()
-        rest = base64.b64encode(f"{seed['rest_username']}:{seed['rest_password']}".encode()).decode()
         logins = {
             "v2": f"Bearer {seed['telnyx_api_key']}", "ns-api": f"Bearer {seed['platform_token']}",
-            "doors": f"Bearer {seed['rest_key']}", "crm": f"Basic {rest}",
+            "doors": f"Bearer {seed['rest_key']}", "crm": _basic(seed, "rest_username", "rest_password"),
+            "REST": f"token {seed['rt_token']}", "api": f"Bearer {seed['servicenow_token']}",
+            "rest": _basic(seed, "jira_username", "jira_token"),
         }
-        login = logins.get(path.split("/")[1], f"Basic {basic}")
+        login = logins.get(path.split("/")[1]) or _basic(seed, "twilio_account_sid", "twilio_auth_token")
         try:
             connection.request(method, path.replace("{sid}", seed["twilio_account_sid"]), body or None,
                                {"Authorization": login, "Content-Type": kind, "X-Api-Key": seed["rest_key"]})
@@ -522,7 +531,7 @@ def _ask(trial: Trial, how: Mapping[str, Any]) -> None:
     else:
         body, kind = json.dumps(how["json"]).encode(), "application/json"
     path = how["path"]
-    if "find" in how:  # the carrier's own name for a number
+    if "find" in how:  # the other side's own name for a number or a ticket
         path = path.replace("ID", find_id(trial.world, str(how["find"]), str(path)))
     trial.world.ask(how["server"], how["method"], path, body, kind)
 
@@ -544,7 +553,10 @@ _PASSING = ("device-sip-registration-", "device-provisioning-last-retrieved")
 
 
 def find_id(world: World, number: str, path: str) -> str:
-    """The carrier's own name for a number, of the API that ``path`` is of."""
+    """The other side's own name for a number, or for the ticket with a key, of the API that ``path`` is of."""
+    for prefix, tickets, name in (("/REST", _rt_tickets, "id"), ("/api", _incidents, "sys_id"), ("/rest", _issues, "key")):
+        if path.startswith(f"{prefix}/"):
+            return str(tickets(world, number)[0][name])
     if path.startswith("/v2/"):
         found = world.ask("carrier", "GET", f"/v2/phone_numbers?filter[phone_number]={number.lstrip('+')}")["data"]
         return str(found[0]["id"])
@@ -566,6 +578,7 @@ def far_side(trial: Trial) -> dict[str, Any]:
         held["sip"] = world.ask("carrier", "GET", f"/v2/credential_connections/{item.fields['connection_id']}")["data"]
         held["twilio"] = _twilio(world, number)
     extension = str(item.fields.get("extension") or item.fields["routes_to"])
+    held["tickets"] = [found(world, f"c-{extension}") for found in (_rt_tickets, _incidents, _issues)]
     base = f"/ns-api/v2/domains/~/users/{extension}"
     held["user"] = world.ask("platform", "GET", base)
     held["users"] = world.ask("platform", "GET", "/ns-api/v2/domains/~/users/count")
@@ -582,6 +595,28 @@ def _twilio(world: World, number: str) -> dict[str, Any]:
     return next(entry for entry in numbers if entry["phone_number"] == number)
 
 
+def _rt_tickets(world: World, key: str) -> list[dict[str, Any]]:
+    """Tickets with a key, with what people see of them."""
+    query = urllib.parse.urlencode({"query": f"RefersTo = 'switchover:{key}'"})
+    found = world.ask("desk", "GET", f"/REST/2.0/tickets?{query}")["items"]
+    tickets = [world.ask("desk", "GET", f"/REST/2.0/ticket/{entry['id']}") for entry in found]
+    said = [world.ask("desk", "GET", f"/REST/2.0/ticket/{entry['id']}/attachments")["total"] for entry in found]
+    shown = ("id", "Subject", "Status", "Priority", "Queue")
+    return [{**{name: ticket[name] for name in shown}, "said": n} for ticket, n in zip(tickets, said, strict=True)]
+
+
+def _incidents(world: World, key: str) -> list[dict[str, Any]]:
+    query = urllib.parse.urlencode({"sysparm_query": f"correlation_id=switchover:{key}"})
+    found: list[dict[str, Any]] = world.ask("desk", "GET", f"/api/now/table/incident?{query}")["result"]
+    return [{name: value for name, value in incident.items() if not name.startswith("close_")} for incident in found]
+
+
+def _issues(world: World, key: str) -> list[dict[str, Any]]:
+    query = urllib.parse.urlencode({"jql": f'labels = "switchover-{key}"'})
+    found: list[dict[str, Any]] = world.ask("desk", "GET", f"/rest/api/3/search/jql?{query}")["issues"]
+    return [{**i, "said": world.ask("desk", "GET", f"/rest/api/3/issue/{i['key']}/comment")["total"]} for i in found]
+
+
 def _lasting(record: Mapping[str, Any]) -> dict[str, Any]:
     password = "device-sip-registration-password"
     return {name: value for name, value in record.items() if name == password or not name.startswith(_PASSING)}
@@ -590,3 +625,7 @@ def _lasting(record: Mapping[str, Any]) -> dict[str, Any]:
 def text_of(event: Event) -> str:
     """An event as the journal writes it."""
     return json.dumps([event.kind, encode(event)], default=str)
+
+
+def _basic(secrets: Mapping[str, Any], username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{secrets[username]}:{secrets[password]}".encode()).decode()

@@ -65,7 +65,7 @@ class TestSessions:
         return cast(ShellSession, self._open(connection, ("ssh",), host))
 
     def http(self, connection: str) -> HttpSession:
-        return cast(HttpSession, self._open(connection, ("http", "telnyx", "twilio", "netsapiens")))
+        return cast(HttpSession, self._open(connection, ("http", "telnyx", "twilio", "netsapiens", "rt", "servicenow", "jira")))
 
     def mail(self, connection: str) -> MailSession:
         return cast(MailSession, self._open(connection, ("smtp",)))

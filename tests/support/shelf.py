@@ -205,6 +205,26 @@ class Cheat(Put):
         return None
 
 
+class Tell(Put):
+    """Puts a value, and tells later steps where and what."""
+
+    name: ClassVar[str] = "shelf.tell"
+    Outputs: ClassVar[Mapping[str, str]] = {"value": "what stands there", "reads": "how many looks it took"}
+
+    def outputs(self, args: PutArgs, seen: str | None) -> Mapping[str, object]:
+        return {"value": seen, "reads": 1}
+
+
+class HoldsAndTells(Holds):
+    """Proves, and tells what it proved."""
+
+    name: ClassVar[str] = "shelf.holds_and_tells"
+    Outputs: ClassVar[Mapping[str, str]] = {"value": "what stands there"}
+
+    def outputs(self, args: PutArgs, seen: str | None) -> Mapping[str, object]:
+        return {"value": seen}
+
+
 class Broken(Put):
     """Has a bug."""
 
@@ -215,7 +235,10 @@ class Broken(Put):
 
 
 CATALOG: Mapping[str, Action[Any, Any]] = {
-    a.name: a for a in cast(Sequence[Action[Any, Any]], (Put(), PutQuickly(), Shout(), Holds(), Cheat(), Broken()))
+    a.name: a for a in cast(
+        Sequence[Action[Any, Any]],
+        (Put(), PutQuickly(), Shout(), Holds(), Cheat(), Tell(), HoldsAndTells(), Broken()),
+    )
 }
 
 
@@ -240,7 +263,7 @@ class World:
         for address, item in (state.items if state else {}).items():
             if item.status.settled:
                 gate = state.gates.get(address) if state else None
-                results.put(address, item.status, item.at, gate.outputs if gate else None)
+                results.put(address, item.status, item.at, gate.outputs if gate else item.outputs)
         return Scene(
             load_runbook(path), self._inventory(), CATALOG, Templates(()), ShelfSource(self.shelf, self.clock), PlainSecrets(),
             self.clock, Given("acme", self.run_id, {}, limit), results,

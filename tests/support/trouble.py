@@ -125,6 +125,43 @@ def one_way(port: int) -> Iterator[int]:
             thread.join(5)
 
 
+@contextlib.contextmanager
+def losing_replies(port: int) -> Iterator[int]:
+    """A TCP port that passes requests on to ``port`` and hangs up when the answer begins: it was done, and nobody hears."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_lose_replies, args=(listener, port, ended))
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            ended.set()
+            thread.join(5)
+
+
+def _lose_replies(listener: socket.socket, port: int, ended: threading.Event) -> None:
+    listener.settimeout(_POLL_S)
+    while not ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            near, _ = listener.accept()
+            with near, socket.create_connection(("127.0.0.1", port)) as far:
+                near.settimeout(_POLL_S)
+                far.settimeout(_POLL_S)
+                while not ended.is_set() and not _passed(far, None):
+                    _passed(near, far)
+
+
+def _passed(source: socket.socket, sink: socket.socket | None) -> bool:
+    """Whether something came within a moment; it goes to ``sink``."""
+    try:
+        piece = source.recv(65536)
+    except TimeoutError:
+        return False
+    if sink is not None:
+        sink.sendall(piece)
+    return True
+
+
 @dataclass
 class AnyAnswer:
     """An HTTP server that gives the same answer to every request, until it is told another."""

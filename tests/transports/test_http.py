@@ -93,6 +93,11 @@ def basic(user: str) -> str:
     ("telnyx", {"api_key": Secret(TOKEN)}, f"Bearer {TOKEN}"),
     ("twilio", {"account_sid": "AC1", "auth_token": Secret(TOKEN)}, basic("AC1")),
     ("netsapiens", {"token": Secret(TOKEN), "domain": "d"}, f"Bearer {TOKEN}"),
+    ("rt", {"token": Secret(TOKEN)}, f"token {TOKEN}"),
+    ("servicenow", {"token": Secret(TOKEN)}, f"Bearer {TOKEN}"),
+    ("jira", {"username": "ann", "token": Secret(TOKEN)}, basic("ann")),
+    ("jira", {"token": Secret(TOKEN)}, f"Bearer {TOKEN}"),
+    ("rt", {"username": "ann", "password": Secret(TOKEN)}, basic("ann")),
 ])
 def test_credentials_are_sent_as_the_type_wants_them(
     connect: Open, kind: str, settings: Mapping[str, object], expected: str | None,

@@ -1,0 +1,1 @@
+"""Tickets: one system's way in each file, one action in each other."""

@@ -1,0 +1,182 @@
+"""``ticket.ensure``: there is one ticket for this piece of work, and only one, however often it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from engine.actions.ticket.desk import OUTPUTS, WORDS, Desk, Opening, Ticket, key_of, one_of, outputs_of
+from engine.actions.ticket.desks import TYPES, desk_at
+from engine.model.args import arg
+from engine.model.errors import Permanent
+from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
+from engine.ports import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureArgs:
+    """Arguments of ``ticket.ensure``."""
+
+    connection: str = arg("The ticket system.", connection=TYPES)
+    subject: str = arg("One line that says what is to be done.", examples=("Reinstate licences of {{ customer.title }}",))
+    queue: str = arg(
+        "Where it goes. Request Tracker: the queue. ServiceNow: the assignment group. Jira: the key of the project.",
+        examples=("Licensing",),
+    )
+    body: str = arg("What the people there need to know.", default="")
+    requestor: str = arg(
+        "Who asks. Request Tracker: an e-mail address. ServiceNow: user name or e-mail address of the caller. Jira: the account"
+        " id of the reporter. Left out: the login of the connection.",
+        default="",
+    )
+    priority: str = arg("How urgent it is at least; it is read back, because some systems work it out anew.",
+                        default="normal", choices=WORDS)
+    key: str = arg(
+        "What the ticket is known by. Left out: one of its own for this customer and address. A ticket that carries it is taken"
+        " for this one, whoever opened it and even when it is closed.",
+        default="", examples=("closure-{{ item.number }}",),
+    )
+    fields: Mapping[str, object] | None = arg(
+        "More fields of a new ticket, by the system's own names, where it insists on some.",
+        default=None, examples=({"issuetype": {"name": "Service Request"}},),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands there beside what is asked for. ``ticket``: None when none carries the key."""
+
+    opening: Opening
+    ticket: Ticket | None
+    system: str
+    rank: int
+    """What the asked priority comes to there."""
+    level: str
+    withdrawn: str
+    shown_body: str
+    """With secrets masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    kind: Literal["open", "raise"]
+    seen: Seen
+
+
+class TicketEnsure:
+    """Opens a ticket unless one with its key is there; one that is there and open is raised to the asked priority."""
+
+    name: ClassVar[str] = "ticket.ensure"
+    version: ClassVar[int] = 1
+    effect: ClassVar[Effect] = Effect.CHANGES
+    doc: ClassVar[str] = "There is one ticket for this piece of work, at least as urgent as asked; opened when there was none."
+    settle_s: ClassVar[float] = 30.0
+    local: ClassVar[bool] = False
+    Args = EnsureArgs
+    Outputs: ClassVar[Mapping[str, str]] = OUTPUTS
+
+    def observe(self, args: EnsureArgs, at: Sessions) -> Seen:
+        if not args.subject.strip() or "\n" in args.subject.strip():
+            raise Permanent("'subject' must be one line of text: it is what people see in their list of tickets")
+        desk, key = desk_at(args.connection, at), key_of(args.key, at)
+        opening = Opening(
+            key, args.subject.strip(), args.body, args.queue, args.requestor, args.priority, dict(args.fields or {}),
+        )
+        ticket = one_of(desk.find(key), key, desk)
+        return Seen(
+            opening, ticket, desk.name, desk.rank_of(args.priority), desk.level_of(args.priority), desk.withdrawn,
+            at.redact(args.body),
+        )
+
+    def diff(self, args: EnsureArgs, seen: Seen) -> Change | None:
+        if seen.ticket is None:
+            return _opening(seen)
+        if seen.ticket.is_closed or seen.ticket.rank >= seen.rank:
+            return None
+        return _raise(seen, seen.ticket)
+
+    def apply(self, change: Change | Unpredictable, args: EnsureArgs, at: Sessions, *, key: str) -> Receipt:
+        write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
+        desk = desk_at(args.connection, at)
+        if write.kind == "raise":
+            return _raised(desk, write.seen)
+        id = desk.open(write.seen.opening)
+        return Receipt({"kind": "open", "id": id, "key": write.seen.opening.key}, f"opened ticket {id} at {desk.name}")
+
+    def undo(self, receipt: Receipt, args: EnsureArgs, at: Sessions, *, key: str) -> None:
+        desk = desk_at(args.connection, at)
+        if receipt.data.get("kind") == "open":
+            _withdraw(desk, str(receipt.data["key"]))
+        elif receipt.data.get("kind") == "raise":
+            _lower(desk, receipt)
+        else:
+            raise Permanent(
+                "the answer to the attempt that did this was lost, so nobody can tell whether it opened the ticket or only raised"
+                " its priority. Close the ticket by hand if it is not wanted"
+            )
+
+    def outputs(self, args: EnsureArgs, seen: Seen) -> Mapping[str, object]:
+        return outputs_of(seen.ticket)
+
+
+def _opening(seen: Seen) -> Change:
+    wanted = seen.opening
+    fields = [("subject", wanted.subject), ("queue", wanted.queue), ("priority", wanted.priority), ("key", wanted.key)]
+    fields += [("requestor", wanted.requestor)] if wanted.requestor else []
+    reversible = bool(seen.withdrawn)
+    notes = () if reversible else (
+        "it cannot be taken back: 'withdraw_as' of the connection does not say what status a withdrawn ticket gets",
+    )
+    more = [FieldChange(name, None, value) for name, value in wanted.fields.items()]
+    return Change(
+        f"open a ticket at {seen.system}: {wanted.subject}", (*(FieldChange(name, None, value) for name, value in fields), *more),
+        (TextChange("body", None, seen.shown_body),) if wanted.body else (), reversible, digest(["open", *_raw(wanted)]), notes,
+        payload=_Write("open", seen),
+    )
+
+
+def _raw(wanted: Opening) -> list[object]:
+    return [wanted.key, wanted.subject, wanted.body, wanted.queue, wanted.requestor, wanted.priority, wanted.fields]
+
+
+def _raise(seen: Seen, ticket: Ticket) -> Change:
+    wanted = seen.opening.priority
+    return Change(
+        f"raise ticket {ticket.number} at {seen.system} from priority '{ticket.priority}' to '{wanted}'",
+        (FieldChange("priority", ticket.priority, wanted),), token=digest(["raise", ticket.id, ticket.level, seen.level]),
+        payload=_Write("raise", seen),
+    )
+
+
+def _raised(desk: Desk, seen: Seen) -> Receipt:
+    assert seen.ticket is not None  # noqa: S101  # diff raises only what is there
+    desk.set_level(seen.ticket, seen.level)
+    data = {"kind": "raise", "id": seen.ticket.id, "before": seen.ticket.level, "after": seen.level}
+    return Receipt(data, f"raised ticket {seen.ticket.number} to '{seen.opening.priority}'")
+
+
+def _withdraw(desk: Desk, key: str) -> None:
+    if not desk.withdrawn:
+        raise Permanent(
+            f"{desk.name} does not say by itself what status a withdrawn ticket gets. Name it in 'withdraw_as' of the connection,"
+            " or close the ticket by hand"
+        )
+    ticket = one_of(desk.find(key), key, desk)
+    if ticket is None:
+        return  # withdrawn already: its key is off
+    if ticket.is_closed and ticket.status != desk.withdrawn:
+        raise Permanent(f"ticket {ticket.number} was closed as '{ticket.status}' since, so it is left alone: {ticket.url}")
+    desk.withdraw(ticket, key)
+
+
+def _lower(desk: Desk, receipt: Receipt) -> None:
+    ticket = desk.read(str(receipt.data["id"]))
+    before, after = str(receipt.data["before"]), str(receipt.data["after"])
+    if ticket.level == before:
+        return
+    if ticket.level != after:
+        raise Permanent(
+            f"the priority of ticket {ticket.number} was changed since by somebody else, so it is left alone: {ticket.url}"
+        )
+    desk.set_level(ticket, before)

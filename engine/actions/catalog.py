@@ -26,6 +26,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "number.forward": ("number.forward", "NumberForward"),
     "number.caller_id": ("number.caller_id", "NumberCallerId"),
     "mail.send": ("mail.send", "MailSend"),
+    "mail.invite": ("mail.invite", "MailInvite"),
     "ssh.command": ("ssh.command", "SshCommand"),
     "ssh.file": ("ssh.file", "SshFile"),
     "tftp.file": ("tftp.file", "TftpFile"),

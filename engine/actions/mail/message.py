@@ -30,6 +30,23 @@ REHEARSAL = "[rehearsal]"
 
 
 @dataclass(frozen=True, slots=True)
+class Appointment:
+    """What an invitation is about. ``method``: ``request`` invites, or moves what was invited to; ``cancel`` calls it off.
+
+    ``uid`` names the appointment for as long as it is spoken of; of two mails about it the one with the higher ``sequence``
+    counts.
+    """
+
+    uid: str
+    method: str
+    sequence: int
+    start: datetime
+    end: datetime
+    summary: str
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A mail before it is bytes. ``redirected_from``: the recipients a rehearsal keeps it from."""
 
@@ -42,6 +59,7 @@ class Letter:
     bcc: tuple[Address, ...] = ()
     reply_to: tuple[Address, ...] = ()
     redirected_from: tuple[str, ...] = ()
+    appointment: Appointment | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -114,11 +132,20 @@ def message_id(letter: Letter, scope: str, address: str, occasion: str) -> str:
         scope, address, occasion, str(letter.sender), people, list(letter.redirected_from),
         letter.subject, letter.text, letter.html,
     ]
+    if letter.appointment is not None:
+        about = letter.appointment
+        when = [about.start.isoformat(), about.end.isoformat()]
+        parts.append([about.uid, about.method, str(about.sequence), *when, about.summary, about.location])
     return f"<{digest(parts)}@{letter.sender.domain}>"
 
 
 def composed(letter: Letter, identifier: str, date: datetime) -> bytes:
     """The message as bytes: text, with HTML beside it when there is any."""
+    return worded(letter, identifier, date).as_bytes()
+
+
+def worded(letter: Letter, identifier: str, date: datetime) -> EmailMessage:
+    """The message before it is bytes, for those who put something beside its words."""
     ascii_only = all(a.addr_spec.isascii() for a in (letter.sender, *letter.to, *letter.cc, *letter.reply_to))
     message = EmailMessage(policy=_SEVEN_BIT if ascii_only else _BEYOND_ASCII)
     message["From"] = letter.sender
@@ -137,5 +164,10 @@ def composed(letter: Letter, identifier: str, date: datetime) -> bytes:
     message.set_content(letter.text, charset="utf-8")
     if letter.html:
         message.add_alternative(letter.html, subtype="html", charset="utf-8")
-        message.set_boundary(f"=_{identifier[1:33]}")
-    return message.as_bytes()
+        message.set_boundary(boundary(identifier))
+    return message
+
+
+def boundary(identifier: str) -> str:
+    """What parts the alternatives: from the Message-ID, so that the same mail is the same bytes."""
+    return f"=_{identifier[1:33]}"

@@ -61,19 +61,25 @@ class _Cursor:
     readable: bool = True
     """Whether what the running attempt intends can be read back."""
     intended_at: datetime | None = None
+    address: str = field(init=False, default="")
+    """Of the step it stands at; asked for at every turn, so made once."""
 
     @property
     def compiled(self) -> AnyStep:
         return self.lane.steps[self.position]
 
-    @property
-    def address(self) -> str:
-        return address_of(self.compiled.step.address, self.lane.key)
+    def __post_init__(self) -> None:
+        self._arrive()
 
     def advance(self) -> None:
         self.position += 1
+        self._arrive()
         self.past, self.number, self.not_before = NO_PAST, 1, 0.0
         self.ended = self.position >= len(self.lane.steps)
+
+    def _arrive(self) -> None:
+        if self.position < len(self.lane.steps):
+            self.address = address_of(self.compiled.step.address, self.lane.key)
 
 
 @dataclass(frozen=True, slots=True)

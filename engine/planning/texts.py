@@ -41,12 +41,14 @@ def shown_fields(fields: Iterable[FieldChange], redact: Callable[[str], str]) ->
 
 def plain(value: object, redact: Callable[[str], str] = str) -> object:
     """The value in JSON's types, every text through ``redact``; what JSON has no form for becomes text."""
+    if isinstance(value, str):  # first, for nearly everything is; a mapping last, for that is the slowest to tell
+        return redact(str(value))
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, Mapping):
-        return {redact(str(key)): plain(entry, redact) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(entry, redact) for entry in value]
+    if isinstance(value, Mapping):
+        return {redact(str(key)): plain(entry, redact) for key, entry in value.items()}
     return redact(str(value))
 
 

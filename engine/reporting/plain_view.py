@@ -24,6 +24,8 @@ SETTLED: dict[type[ev.Event], ItemStatus] = {
 """Events that end an item, and how it then stands."""
 _DULL = (ev.ItemUnchanged, ev.ItemSkipped, ev.ItemBlocked)
 """Counted per batch: a log with ten thousand lines that say nothing hides the one that says something."""
+_TROUBLE = (ev.ItemFailed, ev.ItemInDoubt)
+"""Always told one by one."""
 _CROWD = 20
 """More items of a step that end alike at the same moment are counted too."""
 
@@ -42,9 +44,9 @@ class PlainView:
 
     def on_records(self, records: Sequence[ev.Record]) -> None:
         """Prints durable events."""
-        alike = Counter(_likeness(record.event) for record in records)
-        for record in records:
-            likeness = _likeness(record.event)
+        likenesses = [_likeness(record.event) for record in records]
+        alike = Counter(likenesses)
+        for record, likeness in zip(records, likenesses, strict=True):
             if likeness is None or not _is_counted(record.event, alike[likeness]):
                 self._say(record, line_of(record.event))
             elif alike[likeness]:
@@ -61,7 +63,7 @@ class PlainView:
 def _likeness(event: ev.Event) -> tuple[str, ItemStatus] | None:
     """What makes items that ended well, or were not touched, one line."""
     status = SETTLED.get(type(event))
-    if status is None or isinstance(event, ev.ItemFailed | ev.ItemInDoubt):
+    if status is None or isinstance(event, _TROUBLE):
         return None
     return split_address(ev.address_of_event(event))[0], status
 

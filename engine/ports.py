@@ -300,10 +300,16 @@ class Action(Protocol[A, S]):
 
 
 class Undoable(Protocol[A_contra]):
-    """An action that can take its change back."""
+    """An action that can take its change back. Only ``undo`` is needed; the two others make a rollback surer."""
 
     def undo(self, receipt: Receipt, args: A_contra, at: Sessions, *, key: str) -> None:
-        """Restores what ``apply`` found."""
+        """Restores what ``apply`` found. Looks first, and may be called again when an attempt was lost: what is as it was
+        before is left so. Raises ``ChangedSince`` for what somebody changed since."""
+        ...
+
+    def undoing(self, receipt: Receipt, args: A_contra, at: Sessions) -> Change | None:
+        """What ``undo`` would change, read from the system through sessions that only read; None: all is as it was before.
+        Raises ``ChangedSince`` as ``undo`` would. Without it a rollback cannot be previewed, nor proved by reading."""
         ...
 
 

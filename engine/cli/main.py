@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("engine.cli.status", "How runs stand."),
     "resume": ("engine.cli.resume", "Go on with a run that stopped or died."),
     "retry": ("engine.cli.retry", "Try again what failed in a run, and only that."),
+    "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),

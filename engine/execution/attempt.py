@@ -15,7 +15,7 @@ from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import ActionFailure, InDoubt, Temporary
+from engine.model.errors import ActionFailure, ChangedSince, InDoubt, Temporary
 from engine.model.inventory import Item
 from engine.model.plan import Change, Effect, Outlook, Receipt, Unpredictable, address_of
 from engine.model.runbook import Block
@@ -233,7 +233,7 @@ def _ran(task: Task, change: Unpredictable, receipt: Receipt, ready: Ready, took
 
 def _failed(scene: Scene, progress: _Progress, failure: ActionFailure) -> Outcome:
     asked_s = failure.wait_s if isinstance(failure, Temporary) else None
-    cause = "temporary" if failure.retryable else "permanent"
+    cause = "temporary" if failure.retryable else "moved" if isinstance(failure, ChangedSince) else "permanent"
     touched = progress.written and not (isinstance(failure, Temporary) and failure.nothing_done)
     event = progress.failure(scene, failure.why, cause, nothing_done=not touched and not progress.task.past.lost)
     return Outcome(event, retryable=failure.retryable, asked_s=asked_s, written=touched)

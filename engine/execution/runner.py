@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -34,6 +34,8 @@ class Order:
     state: Mapping[str, ItemState] = field(default_factory=dict)
     forgiven: bool = False
     """The guard had tripped and somebody took the run up all the same: failures so far no longer count for it."""
+    closing: Callable[[], Sequence[ev.Event]] | None = None
+    """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +143,27 @@ class Runner:
 
     def _conclude(self) -> RunStatus:
         status = self._status()
+        if status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
+            status = self._look_once_more(status)
         if status is RunStatus.INTERRUPTED:
             self._append(ev.RunInterrupted(self._stop.why))
         else:
             if status is RunStatus.WAITING:
                 self._note_windows()
-            self._append(ev.RunFinished(status.value, dict(self._counts)))
+            self._append(ev.RunFinished(status.value, dict(+self._counts)))
         self._journal.flush()
         return status
+
+    def _look_once_more(self, status: RunStatus) -> RunStatus:
+        if self._order.closing is None:
+            return status
+        self._journal.flush()
+        found = self._order.closing()
+        for event in found:
+            self._append(event)
+        amiss = sum(isinstance(event, ev.ItemFailed) for event in found)
+        self._counts.update({ItemStatus.FAILED.value: amiss, ItemStatus.CHANGED.value: -amiss})
+        return RunStatus.FAILED if amiss else status
 
     def _status(self) -> RunStatus:
         left = self._schedule.left()

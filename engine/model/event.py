@@ -234,6 +234,16 @@ class RunInterrupted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunReadBack(Event):
+    """At the end of a rollback everything it undid was read once more: ``checked`` items, ``differing`` of which are not as they
+    were before the run, or could not be read."""
+
+    kind: ClassVar[str] = "run_read_back"
+    checked: int
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Event):
     """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting."""
 
@@ -248,7 +258,7 @@ KINDS: dict[str, type[Event]] = {
         RunStarted, ItemsNamed, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
-        GuardTripped, RunInterrupted, RunFinished,
+        GuardTripped, RunInterrupted, RunReadBack, RunFinished,
     )
 }
 

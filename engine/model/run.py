@@ -57,7 +57,9 @@ class ItemState:
     why: str = ""
     summary: str = ""
     at: datetime | None = None
-    receipt: Mapping[str, Any] | None = None
+    receipts: tuple[Mapping[str, Any], ...] = ()
+    """What undoing needs, by attempt, the last one last."""
+    reversible: bool = True
     key: str = ""
     observable: bool = True
     open_intent: bool = False
@@ -81,7 +83,14 @@ class RunState:
     """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
     """Windows the run waits for."""
+    read_back: ev.RunReadBack | None = None
+    """What the last look at everything came to, at the end of a rollback."""
     last_seq: int = 0
+
+    @property
+    def rollback_of(self) -> str:
+        """The run this one takes back; empty when it goes forward."""
+        return str(self.started.header.get("rollback_of") or "") if self.started else ""
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -146,10 +155,20 @@ def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
         item.status, item.at, item.open_intent = status, at, False
         item.why = getattr(event, "why", "") or getattr(event, "by", "")
         item.summary = getattr(event, "summary", "") or item.summary
-        item.receipt = getattr(event, "receipt", None)
         item.attempt = getattr(event, "attempt", item.attempt)
 
     return handle
+
+
+def _changed(state: RunState, event: Any, at: datetime) -> None:
+    _ENDS_CHANGED(state, event, at)
+    item = state.items[event.address]
+    item.reversible = event.reversible
+    if event.receipt:
+        item.receipts = (event.receipt,)
+
+
+_ENDS_CHANGED = _ends(ItemStatus.CHANGED)
 
 
 def _retried(state: RunState, event: Any, at: datetime) -> None:
@@ -194,6 +213,10 @@ def _interrupted(state: RunState, event: Any, at: datetime) -> None:
     state.status = RunStatus.INTERRUPTED
 
 
+def _read_back(state: RunState, event: Any, at: datetime) -> None:
+    state.read_back = event
+
+
 def _finished(state: RunState, event: Any, at: datetime) -> None:
     state.status = RunStatus(event.status)
 
@@ -201,10 +224,10 @@ def _finished(state: RunState, event: Any, at: datetime) -> None:
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
-    ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
+    ev.ItemChanged: _changed, ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
-    ev.RunInterrupted: _interrupted, ev.RunFinished: _finished,
+    ev.RunInterrupted: _interrupted, ev.RunReadBack: _read_back, ev.RunFinished: _finished,
 }

@@ -68,6 +68,8 @@ class Step:
     """For each exchange with the other side: looking, writing, and every read-back has this long."""
     settle_s: float | None = None
     """How long read-back may take to show the change; None = the action's own."""
+    point_of_no_return: bool = False
+    """Once it is done, neither it nor anything before it is rolled back."""
 
     @property
     def address(self) -> str:

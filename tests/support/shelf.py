@@ -169,6 +169,15 @@ class Put:
         return Receipt({"key": key})
 
 
+class KeepOld(Put):
+    """Knows how to put back what stood there, but not to say so beforehand."""
+
+    name: ClassVar[str] = "shelf.keep"
+
+    def undo(self, receipt: Receipt, args: PutArgs, at: Sessions, *, key: str) -> None:
+        cast(ShelfSessions, at).put(args.name, str(receipt.data["was"]))
+
+
 class PutQuickly(Put):
     """The same, said to touch this machine only: worked in chunks."""
 
@@ -215,7 +224,7 @@ class Broken(Put):
 
 
 CATALOG: Mapping[str, Action[Any, Any]] = {
-    a.name: a for a in cast(Sequence[Action[Any, Any]], (Put(), PutQuickly(), Shout(), Holds(), Cheat(), Broken()))
+    a.name: a for a in cast(Sequence[Action[Any, Any]], (Put(), KeepOld(), PutQuickly(), Shout(), Holds(), Cheat(), Broken()))
 }
 
 

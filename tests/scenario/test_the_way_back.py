@@ -149,6 +149,25 @@ def test_what_a_later_step_of_the_run_changed_again_is_not_somebody_elses_change
     assert "Nothing to roll back" in folder.quick("rollback", run, "--yes").must(0).err
 
 
+def test_nothing_behind_a_point_of_no_return_is_undone(tmp_path: Path, lab: Lab) -> None:
+    """The plan says where it stands; the rollback names what stays behind it and takes back the rest."""
+    text, step = MOVED.read_text(encoding="utf-8"), "action: phone.config"
+    text = text.replace(step, f"{step}\n        point_of_no_return: true")
+    (tmp_path / "moved.yml").write_text(text, encoding="utf-8")
+    folder = moved_project(tmp_path / "project", lab, tmp_path / "moved.yml")
+    planned = folder.quick("plan", *MOVE).must(0).out
+    assert "Point of no return" in planned
+    assert planned.rstrip().endswith("phones/config")
+    run = applied(folder)
+    after = held(lab)
+    shown = folder.quick("rollback", run, "--out", "b.plan").must(0).out
+    assert "phones/config: 5 items, behind the point of no return phones/config" in shown
+    folder.quick("apply", "b.plan").must(0)
+    assert held(lab)["files"] == after["files"]
+    assert held(lab)["caller IDs"] != after["caller IDs"]
+    assert "Nothing to roll back" in folder.quick("rollback", run, "--to", "phones/config", "--yes").must(0).err
+
+
 def test_the_header_and_the_record_say_of_which_run_it_is(folder: Folder) -> None:
     run = applied(folder)
     folder.quick("rollback", run, "--yes", "--output", "json").must(0)

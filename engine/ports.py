@@ -300,7 +300,7 @@ class Action(Protocol[A, S]):
 
 
 class Undoable(Protocol[A_contra]):
-    """An action that can take its change back. Only ``undo`` is needed; the two others make a rollback surer."""
+    """An action that can take its change back. Only ``undo`` is needed; the others make a rollback surer."""
 
     def undo(self, receipt: Receipt, args: A_contra, at: Sessions, *, key: str) -> None:
         """Restores what ``apply`` found. Looks first, and may be called again when an attempt was lost: what is as it was
@@ -310,6 +310,13 @@ class Undoable(Protocol[A_contra]):
     def undoing(self, receipt: Receipt, args: A_contra, at: Sessions) -> Change | None:
         """What ``undo`` would change, read from the system through sessions that only read; None: all is as it was before.
         Raises ``ChangedSince`` as ``undo`` would. Without it a rollback cannot be previewed, nor proved by reading."""
+        ...
+
+    def prepare(self, change: Change, args: A_contra, at: Sessions) -> Receipt:
+        """The receipt that ``apply`` will give for this change, with contents put in the keep, before anything is written.
+
+        It is journalled with the intent, so that a change whose outcome was lost can be undone all the same. It reads no system.
+        """
         ...
 
 

@@ -197,9 +197,21 @@ def _showing_s(scene: Scene, ready: Ready, past: Past) -> float:
 def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Ready) -> ev.ItemIntended:
     raw = f"{scene.given.run}\n{ready.address}".encode()
     key = hashlib.sha256(raw).hexdigest()[:32]
+    observable = isinstance(change, Change)
     return ev.ItemIntended(
-        ready.address, key, ready.redact(change.summary), task.number, observable=isinstance(change, Change)
+        ready.address, key, ready.redact(change.summary), task.number, observable,
+        _prepared(scene, change, ready) if observable else {}, _is_reversible(task, change),
     )
+
+
+def _prepared(scene: Scene, change: Change | Unpredictable, ready: Ready) -> dict[str, object]:
+    """What undoing will need, put aside before the write; empty when the action cannot tell beforehand."""
+    prepare = getattr(ready.compiled.action, "prepare", None)
+    return {} if prepare is None else _data(prepare(change, ready.args, scene.sessions(ready, read_only=True)))
+
+
+def _is_reversible(task: Task, change: Change | Unpredictable) -> bool:
+    return change.reversible and task.compiled.action.effect is not Effect.DESTROYS
 
 
 def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
@@ -207,10 +219,9 @@ def _changed(task: Task, change: Change, receipt: Receipt, ready: Ready, took_s:
     replaced = [text for text in change.texts if not text.is_new]
     diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
     fields = tuple((field.name, field.before, field.after) for field in shown_fields(change.fields, ready.redact))
-    reversible = change.reversible and task.compiled.action.effect is not Effect.DESTROYS
     return ev.ItemChanged(
         task.address, ready.redact(receipt.summary or change.summary), _data(receipt), fields, diff,
-        adopted=False, reversible=reversible, attempt=task.number, took_s=took_s,
+        adopted=False, reversible=_is_reversible(task, change), attempt=task.number, took_s=took_s,
     )
 
 
@@ -223,7 +234,8 @@ def _adopted(task: Task, took_s: float) -> ev.Event:
     if not task.past.readable:
         return ev.ItemRan(task.address, "found done by an earlier attempt", {}, task.number, took_s)
     return ev.ItemChanged(
-        task.address, "found in place: an earlier attempt had done it", {}, adopted=True, attempt=task.number, took_s=took_s
+        task.address, "found in place: an earlier attempt had done it", task.past.receipt, adopted=True,
+        reversible=task.past.reversible, attempt=task.number, took_s=took_s,
     )
 
 

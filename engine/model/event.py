@@ -76,7 +76,8 @@ class WindowClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ItemIntended(Event):
-    """A write is about to happen. Durable before the effect; without an outcome after it, the item is in doubt."""
+    """A write is about to happen. Durable before the effect; without an outcome after it, the item is in doubt. ``receipt``: what
+    undoing it will need, where the action can tell beforehand."""
 
     kind: ClassVar[str] = "item_intended"
     address: str
@@ -85,6 +86,8 @@ class ItemIntended(Event):
     attempt: int
     observable: bool
     """False when the effect cannot be read back: such an item in doubt is a question to a person."""
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    reversible: bool = True
 
 
 @dataclass(frozen=True, slots=True)

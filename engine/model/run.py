@@ -58,7 +58,7 @@ class ItemState:
     summary: str = ""
     at: datetime | None = None
     receipts: tuple[Mapping[str, Any], ...] = ()
-    """What undoing needs, by attempt, the last one last."""
+    """What undoing needs: of every attempt that may have done something, the last one last."""
     reversible: bool = True
     key: str = ""
     observable: bool = True
@@ -147,6 +147,14 @@ def _intended(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.key, item.summary, item.at = ItemStatus.INTENDED, event.key, event.summary, at
     item.observable, item.open_intent, item.attempt, item.answer = event.observable, True, event.attempt, ""
+    item.reversible = event.reversible
+    _keep_receipt(item, event.receipt)
+
+
+def _keep_receipt(item: ItemState, receipt: Mapping[str, Any]) -> None:
+    """An intent and its outcome hold the same; of attempts that were lost each holds what it found."""
+    if receipt and item.receipts[-1:] != (receipt,):
+        item.receipts = (*item.receipts, receipt)
 
 
 def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
@@ -164,8 +172,7 @@ def _changed(state: RunState, event: Any, at: datetime) -> None:
     _ENDS_CHANGED(state, event, at)
     item = state.items[event.address]
     item.reversible = event.reversible
-    if event.receipt:
-        item.receipts = (event.receipt,)
+    _keep_receipt(item, event.receipt)
 
 
 _ENDS_CHANGED = _ends(ItemStatus.CHANGED)
@@ -175,13 +182,18 @@ def _retried(state: RunState, event: Any, at: datetime) -> None:
     # The intent stays open: until an attempt ends, its effect may have happened.
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.RETRYING, event.why, at, event.attempt
-    item.open_intent = item.open_intent and not event.nothing_done
+    _forget_if_nothing_done(item, event)
+
+
+def _forget_if_nothing_done(item: ItemState, event: Any) -> None:
+    if event.nothing_done:
+        item.open_intent, item.receipts = False, ()
 
 
 def _failed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
-    item.open_intent = item.open_intent and not event.nothing_done
+    _forget_if_nothing_done(item, event)
 
 
 def _in_doubt(state: RunState, event: Any, at: datetime) -> None:
@@ -198,7 +210,7 @@ def _answered(state: RunState, event: Any, at: datetime) -> None:
 
 def _withdrawn(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
-    item.status, item.open_intent = ItemStatus.REOPENED, False
+    item.status, item.open_intent, item.receipts = ItemStatus.REOPENED, False, ()
 
 
 def _reopened(state: RunState, event: Any, at: datetime) -> None:

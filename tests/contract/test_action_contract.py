@@ -305,6 +305,26 @@ def test_what_undo_would_change_is_read_and_shown_and_writes_nothing(world: Worl
     await_true(lambda: tried.undoing(receipt) is None)
 
 
+@of_kind("change", having=lambda case: case.reversible and case.action != "phone.resync")
+def test_what_was_put_aside_before_the_write_undoes_it_when_the_outcome_is_lost(world: World, case: Case) -> None:
+    """The intent knows all that the receipt would have known; of a write that never came there is nothing to undo."""
+    tried = trial(world, case)
+    change = tried.look()
+    assert isinstance(change, Change)
+    before, writes = far_side(tried), world.writes()
+
+    prepared = tried.prepare(change)
+    assert world.writes() == writes
+    assert tried.undoing(prepared) is None
+    tried.undo(prepared)
+    assert (world.writes(), far_side(tried)) == (writes, before)
+
+    assert tried.apply(change).data == prepared.data
+    await_true(lambda: tried.look() is None)
+    tried.undo(prepared)
+    await_true(lambda: far_side(tried) == before)
+
+
 @of_kind("change", having=lambda case: case.reversible and case.writes)
 def test_sessions_that_only_read_refuse_to_undo(world: World, case: Case) -> None:
     """Previewing a rollback rolls nothing back."""

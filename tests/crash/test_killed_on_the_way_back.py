@@ -22,15 +22,24 @@ CHUNK = [(boundary, 1 if "commit" in boundary or "append" in boundary else nth) 
 OLD = {"805ec0570501.cfg": b"old = 1\n", "cfgc074ad3cc003.xml": b"<gs_provision/>\n", "64167fc55902.cfg": b"<APPLICATION/>\n"}
 
 
+APPLY = ("apply", "runbooks/chunked.yml", "-i", "inventories/kestrel", "--yes")
+
+
 @pytest.fixture
-def done(tmp_path: Path) -> Folder:
-    """A run over files in a folder, worked in chunks: three files replaced, three made."""
+def begun(tmp_path: Path) -> Folder:
+    """What a run over files in a folder finds: three of them stand there, three are new."""
     folder = project_at(tmp_path / "project", HERE / "runbooks" / "chunked.yml")
     served_here(folder, tmp_path / "served")
     for name, content in OLD.items():
         (tmp_path / "served" / name).write_bytes(content)
-    folder.quick("apply", "runbooks/chunked.yml", "-i", "inventories/kestrel", "--yes").must(0)
     return folder
+
+
+@pytest.fixture
+def done(begun: Folder) -> Folder:
+    """The same after the run, worked in chunks."""
+    begun.quick(*APPLY).must(0)
+    return begun
 
 
 def taken_up(folder: Folder, run: str) -> None:
@@ -64,6 +73,21 @@ def test_files_in_chunks_are_restored_however_the_rollback_dies(
     finished = inodes(served)
     assert {name: finished[name] for name in so_far} == so_far, "a file was restored a second time"
     all_is_back(done, run, 5)
+
+
+@named([("after effect", 1), ("after commit item_intended", 2), ("before effect", 3), ("after effect", 4)])
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_run_that_was_killed_can_be_taken_back_before_and_after_it_was_taken_up(
+    tmp_path: Path, begun: Folder, boundary: str, nth: int, resumed: bool
+) -> None:
+    """Of what was adopted, and of what is in doubt still, the intent knows what stood there before."""
+    killed(begun, boundary, nth, *APPLY)
+    if resumed:
+        begun.run("resume").must(0)
+    (run,) = begun.runs()
+    begun.quick("rollback", run, "--yes").must(0)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "served").iterdir()} == OLD
+    assert "Nothing to roll back" in begun.quick("rollback", run, "--yes").must(0).err
 
 
 @named([

@@ -412,6 +412,11 @@ class Trial:
         """Takes back, from the receipt as a journal gives it back."""
         self.action.undo(stored(receipt), self.args, self.at(read_only=read_only), key="undo")  # type: ignore[attr-defined]  # Undoable
 
+    def prepare(self, change: Change) -> Receipt:
+        """What undoing will need, before the write."""
+        receipt: Receipt = self.action.prepare(change, self.args, self.at(read_only=True))  # type: ignore[attr-defined]
+        return receipt
+
     def undoing(self, receipt: Receipt) -> Change | None:
         """What taking back would change."""
         back: Change | None = self.action.undoing(stored(receipt), self.args, self.at(read_only=True))  # type: ignore[attr-defined]

@@ -112,11 +112,14 @@ class HttpResource:
         return _change(args, "change", current, differing, seen.found) if differing else None
 
     def apply(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions, *, key: str) -> Receipt:
-        write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
+        receipt = self.prepare(change, args, at)
+        _carry_out(at.http(args.connection), args, cast(_Write, change.payload))
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions) -> Receipt:
+        write = cast(_Write, change.payload)
         stored = {"kind": write.kind, "before": write.before, "after": write.after}
-        kept = at.keep.put(json.dumps(stored, sort_keys=True).encode())
-        _carry_out(at.http(args.connection), args, write)
-        return Receipt({"kept": kept}, change.summary)
+        return Receipt({"kept": at.keep.put(json.dumps(stored, sort_keys=True).encode())}, change.summary)
 
     def undo(self, receipt: Receipt, args: ResourceArgs, at: Sessions, *, key: str) -> None:
         change = self.undoing(receipt, args, at)

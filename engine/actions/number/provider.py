@@ -71,11 +71,17 @@ def change_of(seen: Seen) -> Change | None:
 
 
 def make_change(provider: Provider, payload: object, http: HttpSession, keep: Keep) -> Receipt:
-    """Writes what ``change_of`` found and puts aside what was there before."""
+    """Writes what ``change_of`` found, having put aside what was there before."""
+    seen, receipt = cast(Seen, payload), kept_before(payload, keep)
+    provider.write(http, seen.line, seen.wanted)
+    return receipt
+
+
+def kept_before(payload: object, keep: Keep) -> Receipt:
+    """Puts aside what ``make_change`` will replace."""
     seen = cast(Seen, payload)
     before = {name: seen.line.fields.get(name) for name in seen.wanted}
     kept = keep.put(json.dumps({"id": seen.line.id, "before": before, "after": seen.wanted}, sort_keys=True).encode())
-    provider.write(http, seen.line, seen.wanted)
     return Receipt({"kept": kept}, seen.summary)
 
 

@@ -100,13 +100,19 @@ class PhoneConfig:
 
     def apply(self, change: Change | Unpredictable, args: PhoneConfigArgs, at: Sessions, *, key: str) -> Receipt:
         """Writes the differing files in order, having kept what they held."""
-        files = at.files(args.connection)
-        written: list[dict[str, object]] = []
+        receipt, files = self.prepare(change, args, at), at.files(args.connection)
         for file in cast(tuple[FileSeen, ...], change.payload):
-            kept = None if file.before is None else at.keep.put(file.before)
             files.write(file.path, file.after)
-            written.append({"path": file.path, "kept": kept, "wrote": _digest(file.after).hex()})
-        return Receipt({"files": written}, summary=f"{len(written)} file{'s' if len(written) != 1 else ''} written")
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: PhoneConfigArgs, at: Sessions) -> Receipt:
+        """Keeps what the differing files hold."""
+        seen = cast(tuple[FileSeen, ...], change.payload)
+        files = [
+            {"path": f.path, "kept": None if f.before is None else at.keep.put(f.before), "wrote": _digest(f.after).hex()}
+            for f in seen
+        ]
+        return Receipt({"files": files}, summary=f"{len(files)} file{'s' if len(files) != 1 else ''} written")
 
     def undo(self, receipt: Receipt, args: PhoneConfigArgs, at: Sessions, *, key: str) -> None:
         """Puts the former contents back and removes what was new, the boot file first. Touches none when it may not touch all."""

@@ -106,10 +106,15 @@ class SshFile:
 
     def apply(self, change: Change | Unpredictable, args: SshFileArgs, at: Sessions, *, key: str) -> Receipt:
         """Replaces the file in one exchange, having kept what it held."""
+        receipt, wanted = self.prepare(change, args, at), cast(FileSeen, change.payload).wanted
+        _write(at.shell(args.connection, args.host), _path(args, at), wanted, args.mode, args.owner, args.group)
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: SshFileArgs, at: Sessions) -> Receipt:
+        """Keeps content, mode and owner."""
         seen = cast(FileSeen, change.payload)
         held = seen.held
         kept = None if held is None else at.keep.put(held.content)
-        _write(at.shell(args.connection, args.host), _path(args, at), seen.wanted, args.mode, args.owner, args.group)
         before = {} if held is None else {"mode": f"{held.mode:o}", "uid": held.uid, "gid": held.gid}
         return Receipt({"path": args.path, "kept": kept, "wrote": _digest(seen.wanted), **before}, summary=change.summary)
 

@@ -83,9 +83,14 @@ class TftpFile:
 
     def apply(self, change: Change | Unpredictable, args: TftpFileArgs, at: Sessions, *, key: str) -> Receipt:
         """Writes it, having kept what it held."""
+        receipt = self.prepare(change, args, at)
+        at.files(args.connection).write(args.path, cast(FileSeen, change.payload).after)
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: TftpFileArgs, at: Sessions) -> Receipt:
+        """Keeps what the file holds."""
         seen = cast(FileSeen, change.payload)
         kept = None if seen.before is None else at.keep.put(seen.before)
-        at.files(args.connection).write(args.path, seen.after)
         data = {"path": args.path, "kept": kept, "wrote": _digest(seen.after).hex()}
         return Receipt(data, summary=f"{args.path}: {len(seen.after)} bytes written")
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("engine.cli.resume", "Go on with a run that stopped or died."),
     "retry": ("engine.cli.retry", "Try again what failed in a run, and only that."),
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
+    "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),
     "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),

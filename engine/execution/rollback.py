@@ -15,6 +15,7 @@ from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Receipt, Unpredictable, address_of
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Limit
+from engine.planning.drift import only_changed
 from engine.planning.limit import admits
 from engine.planning.planner import Planner
 from engine.planning.scene import BlockWork, CompiledStep, Lane, Scene
@@ -244,7 +245,7 @@ def stays_as_events(items: Collection[PlannedItem]) -> list[ev.Event]:
 def read_back(scene: Scene, work: Sequence[BlockWork], state: RunState) -> list[ev.Event]:
     """Looks at everything that was undone once more; what is not as it was before the run counts as failed."""
     events: list[ev.Event] = []
-    checked = [_only_changed(block, state) for block in work]
+    checked = only_changed(work, state)
     count = sum(len(lane.steps) for block in checked for lane in block.lanes)
     for item in Planner(scene, detail=False).plan(checked):
         if item.outlook is not Outlook.NOTHING:
@@ -252,13 +253,3 @@ def read_back(scene: Scene, work: Sequence[BlockWork], state: RunState) -> list[
             why = f"undone, but read once more at the end it {what}: {item.why or item.summary}"
             events.append(ev.ItemFailed(item.address, why, "moved"))
     return [*events, ev.RunReadBack(count, len(events))]
-
-
-def _only_changed(work: BlockWork, state: RunState) -> BlockWork:
-    lanes = []
-    for lane in work.lanes:
-        items = [(step, state.items.get(address_of(step.step.address, lane.key))) for step in lane.steps]
-        steps = tuple(step for step, item in items if item is not None and item.status is ItemStatus.CHANGED)
-        if steps:
-            lanes.append(Lane(lane.item, steps))
-    return replace(work, lanes=tuple(lanes))

@@ -14,6 +14,7 @@ from engine.language.nearest import did_you_mean, offered
 from engine.model.errors import SwitchoverError
 from engine.model.plan import PlanHeader
 from engine.model.run import ItemStatus, RunState, fold
+from engine.planning.drift import only_changed
 from engine.planning.scene import BlockWork
 from engine.ports import Clock, Journal
 from engine.project import Project
@@ -75,6 +76,18 @@ def open_run(project: Project, journal: Journal, state: RunState, stop: Stop) ->
     reach = Reach(header.back_to, header.limit, undone_before(past, journal, apart_from=state.run))
     with open_back(loaded, journal, past, state.run, reach, stop) as back:
         yield back.stage
+
+
+@contextmanager
+def open_left(project: Project, journal: Journal, state: RunState, stop: Stop) -> Iterator[Stage]:
+    """The scene of a run to look back on, with what it changed as its work."""
+    if state.rollback_of:
+        with open_run(project, journal, state, stop) as stage:
+            yield replace(stage, work=only_changed(stage.work, state))
+        return
+    loaded = load_pinned(project, state)
+    with open_stage(loaded, journal, state.run, stop, past=state, shaped=lambda work: only_changed(work, state)) as stage:
+        yield stage
 
 
 def undone_before(state: RunState, journal: Journal, apart_from: str = "") -> frozenset[str]:

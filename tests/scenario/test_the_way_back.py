@@ -178,3 +178,35 @@ def test_the_header_and_the_record_say_of_which_run_it_is(folder: Folder) -> Non
     assert [event.why for event in events if isinstance(event, ItemSkipped)] == [
         "not undone: mail.send cannot be read back, so it cannot be taken back"
     ]
+
+
+def test_drift_tells_item_by_item_what_is_no_longer_as_the_run_left_it(folder: Folder, lab: Lab) -> None:
+    """As left, changed, gone; it writes nothing, and of a rollback it compares with what was before the run."""
+    put(lab, "805ec0570501.cfg", "old = 1\n")
+    run = applied(folder)
+    writes = lab.writes()
+    assert "11  as left" in folder.quick("drift", "--detailed-exitcode").must(0).out
+    put(lab, "cfgc074ad3cc003.xml", "<by>somebody</by>\n")
+    (files_of(lab) / "spa887556c9d404.cfg").unlink()
+    found = folder.quick("drift", run, "--detailed-exitcode").must(2).out
+    for words in (
+        "phones/config[c074ad3cc003] 503 Cleo Dunmore: changed", "-<by>somebody</by>",
+        "phones/config[887556c9d404] 504 Dario Elwes: gone", "9  as left", "1  done, and nobody can read it back",
+    ):
+        assert words in found, words
+    counts = folder.quick("drift", run, "--output", "json").must(0).json["counts"]
+    assert counts == {"as left": 9, "changed": 1, "gone": 1, "cannot be read": 0, "cannot be read back": 1}
+    assert lab.writes() == writes
+
+    folder.quick("rollback", run, "--limit", "[805ec0570501]", "--yes").must(0)
+    assert "1  as left" in folder.quick("drift", "--detailed-exitcode").must(0).out
+    assert "was rolled back" in folder.quick("drift", run).must(0).err
+    put(lab, "805ec0570501.cfg", "by = somebody\n")
+    assert "805ec0570501.cfg was changed by somebody else since" in folder.quick("drift", "--detailed-exitcode").must(2).out
+
+
+def test_drift_says_what_cannot_be_read(folder: Folder, lab: Lab) -> None:
+    applied(folder)
+    lab.fault("carrier", "status", match="GET ", value=403)
+    found = folder.quick("drift").must(1)
+    assert "3  cannot be read" in found.out

@@ -315,10 +315,23 @@ class Telling(Protocol):
 
 
 class Undoable(Protocol[A_contra]):
-    """An action that can take its change back."""
+    """An action that can take its change back. Only ``undo`` is needed; the others make a rollback surer."""
 
     def undo(self, receipt: Receipt, args: A_contra, at: Sessions, *, key: str) -> None:
-        """Restores what ``apply`` found."""
+        """Restores what ``apply`` found. Looks first, and may be called again when an attempt was lost: what is as it was
+        before is left so. Raises ``ChangedSince`` for what somebody changed since."""
+        ...
+
+    def undoing(self, receipt: Receipt, args: A_contra, at: Sessions) -> Change | None:
+        """What ``undo`` would change, read from the system through sessions that only read; None: all is as it was before.
+        Raises ``ChangedSince`` as ``undo`` would. Without it a rollback cannot be previewed, nor proved by reading."""
+        ...
+
+    def prepare(self, change: Change, args: A_contra, at: Sessions) -> Receipt:
+        """The receipt that ``apply`` will give for this change, with contents put in the keep, before anything is written.
+
+        It is journalled with the intent, so that a change whose outcome was lost can be undone all the same. It reads no system.
+        """
         ...
 
 

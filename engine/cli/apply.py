@@ -22,13 +22,11 @@ from engine.cli.options import (
 from engine.cli.output import data_line, say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
 from engine.cli.prompt import ask
-from engine.cli.running import Followed, Watch, finish, stop_on_signals, watching
+from engine.cli.running import Watch, begin_run
 from engine.execution.stop import Stop
 from engine.model.errors import SwitchoverError
 from engine.model.plan import Outlook, PlanHeader, Totals
-from engine.model.run import RunState
 from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
-from engine.ports import Journal
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.loading import Loaded, Named, existing, header_of, load
@@ -43,7 +41,6 @@ from engine.wiring.runs import (
     open_journal,
     open_stage,
     pinned,
-    start,
 )
 
 
@@ -88,6 +85,10 @@ def _reason(ignore_window: str | None) -> str | None:
 def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
     saved = read_plan(path)
     header = saved.header
+    if header.rollback_of:
+        from engine.cli.rollback import apply_back  # noqa: PLC0415  # a plan that goes forward needs none of it
+
+        return apply_back(project, saved, watch)
     named = Named(project.root / header.runbook, project.root / header.inventory, {}, header.limit, header.lab)
     loaded = load(project, named, header.inputs)
     stop = Stop()
@@ -104,7 +105,7 @@ def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
             for item in saved.items:
                 writer.add(item)
         begin = Begin(run, header, saved.totals, expectations(saved.items), watch.ignore_window)
-        return _start(stage, journal, begin, watch, stop)
+        return begin_run(stage, journal, begin, watch, stop)
 
 
 def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
@@ -125,7 +126,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
             say("Nothing was applied.")
             return 0
         begin = Begin(run, header, made.totals, made.expected, watch.ignore_window)
-        return _start(stage, journal, begin, watch, stop)
+        return begin_run(stage, journal, begin, watch, stop)
 
 
 def _plan(stage: Stage, header: PlanHeader, folder: Path, watch: Watch) -> MadePlan:
@@ -172,10 +173,3 @@ def _nothing_to_do(totals: Totals, watch: Watch) -> int:
     else:
         say("Nothing to do: no step applies to any item. 0 changes.")
     return 0
-
-
-def _start(stage: Stage, journal: Journal, begin: Begin, watch: Watch, stop: Stop) -> int:
-    followed = Followed(RunState())
-    with watching(watch, journal, stage, begin.run, followed), stop_on_signals(stop):
-        status = start(stage, journal, begin, stop)
-    return finish(journal, begin.run, status, watch, followed)

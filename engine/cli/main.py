@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hold": ("engine.cli.hold", "Keep a run, a phase or a step from starting anything."),
     "release": ("engine.cli.release", "End a hold."),
     "watch": ("engine.cli.watch", "Stay, and go on with each waiting run when it is due."),
+    "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
+    "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),
     "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),

@@ -62,8 +62,13 @@ def make_plan(stage: Stage, sinks: Sequence[PlanSink], *, detail: bool = True) -
     """Plans everything, feeding ``sinks``; views among them are finished. Raises ``InvalidInput`` for template problems."""
     refuse_idle_limits(stage)
     planner = Planner(stage.scene, detail)
+    return gather(planner, planner.plan(stage.work), sinks)
+
+
+def gather(planner: Planner, items: Iterable[PlannedItem], sinks: Sequence[PlanSink]) -> MadePlan:
+    """Feeds ``sinks`` with what ``planner`` makes; views among them are finished. Raises as ``make_plan`` does."""
     made = MadePlan()
-    for item in planner.plan(stage.work):
+    for item in items:
         made.totals.add(item)
         made.expected[item.address] = Expected(item.outlook, item.observed)
         made.errors += item.outlook is Outlook.ERROR

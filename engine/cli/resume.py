@@ -17,15 +17,8 @@ from engine.model.event import Event
 from engine.model.run import RunState, RunStatus
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
-from engine.wiring.runs import (
-    actor,
-    answered,
-    load_pinned,
-    open_journal,
-    open_stage,
-    read_run,
-    resume,
-)
+from engine.wiring.rollback import open_run
+from engine.wiring.runs import actor, answered, open_journal, read_run, resume
 
 RUN_WAITS = EXIT_CODES[RunStatus.WAITING]
 
@@ -95,8 +88,7 @@ def take_up(
         if state.status is RunStatus.SUCCEEDED and not events:
             say(f"Run {state.run} ended well: there is nothing to go on with.")
             return 0
-        loaded = load_pinned(project, state)
-        stage = stack.enter_context(open_stage(loaded, journal, state.run, stop, state))
+        stage = stack.enter_context(open_run(project, journal, state, stop))
         followed = Followed(state)
         with watching(watch, journal, stage, state.run, followed), stop_on_signals(stop):
             status = resume(stage, journal, state, stop, first=events, ignore_window=watch.ignore_window)

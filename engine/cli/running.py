@@ -23,7 +23,7 @@ from engine.ports import Journal
 from engine.reporting.events_jsonl import record_line
 from engine.reporting.plain_view import PlainView
 from engine.reporting.summary import format_summary, summary_data
-from engine.wiring.runs import Stage
+from engine.wiring.runs import Begin, Stage, start
 
 EXIT_CODES = {
     RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 5, RunStatus.WAITING: 6, RunStatus.TRIPPED: 7, RunStatus.INTERRUPTED: 130,
@@ -156,6 +156,14 @@ def _tell(text: bytes) -> None:
     """From inside a signal handler, where the terminal may be gone."""
     with suppress(OSError):
         os.write(2, text)
+
+
+def begin_run(stage: Stage, journal: Journal, begin: Begin, watch: Watch, stop: Stop) -> int:
+    """Starts a run, follows it and says how it ended; returns the exit code."""
+    followed = Followed(RunState())
+    with watching(watch, journal, stage, begin.run, followed), stop_on_signals(stop):
+        status = start(stage, journal, begin, stop)
+    return finish(journal, begin.run, status, watch, followed)
 
 
 def finish(journal: Journal, run: str, status: RunStatus, watch: Watch, followed: Followed) -> int:

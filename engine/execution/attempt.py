@@ -15,7 +15,7 @@ from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import ActionFailure, InDoubt, Temporary
+from engine.model.errors import ActionFailure, ChangedSince, InDoubt, Temporary
 from engine.model.inventory import Item
 from engine.model.plan import Change, Effect, Outlook, Receipt, Unpredictable, address_of
 from engine.model.runbook import Block
@@ -205,9 +205,21 @@ def _showing_s(scene: Scene, ready: Ready, past: Past) -> float:
 def _intent(scene: Scene, task: Task, change: Change | Unpredictable, ready: Ready) -> ev.ItemIntended:
     raw = f"{scene.given.run}\n{ready.address}".encode()
     key = hashlib.sha256(raw).hexdigest()[:32]
+    observable = isinstance(change, Change)
     return ev.ItemIntended(
-        ready.address, key, ready.redact(change.summary), task.number, observable=isinstance(change, Change)
+        ready.address, key, ready.redact(change.summary), task.number, observable,
+        _prepared(scene, change, ready) if observable else {}, _is_reversible(task, change),
     )
+
+
+def _prepared(scene: Scene, change: Change | Unpredictable, ready: Ready) -> dict[str, object]:
+    """What undoing will need, put aside before the write; empty when the action cannot tell beforehand."""
+    prepare = getattr(ready.compiled.action, "prepare", None)
+    return {} if prepare is None else _data(prepare(change, ready.args, scene.sessions(ready, read_only=True)))
+
+
+def _is_reversible(task: Task, change: Change | Unpredictable) -> bool:
+    return change.reversible and task.compiled.action.effect is not Effect.DESTROYS
 
 
 def _changed(progress: _Progress, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
@@ -216,10 +228,9 @@ def _changed(progress: _Progress, change: Change, receipt: Receipt, ready: Ready
     replaced = [text for text in change.texts if not text.is_new]
     diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
     fields = tuple((field.name, field.before, field.after) for field in shown_fields(change.fields, ready.redact))
-    reversible = change.reversible and task.compiled.action.effect is not Effect.DESTROYS
     return ev.ItemChanged(
         task.address, ready.redact(receipt.summary or change.summary), _data(receipt), fields, diff,
-        adopted=False, reversible=reversible, attempt=task.number, took_s=took_s, outputs=progress.outputs(),
+        adopted=False, reversible=_is_reversible(task, change), attempt=task.number, took_s=took_s, outputs=progress.outputs(),
     )
 
 
@@ -232,7 +243,8 @@ def _adopted(task: Task, progress: _Progress, took_s: float) -> ev.Event:
     if not task.past.readable:
         return ev.ItemRan(task.address, "found done by an earlier attempt", {}, task.number, took_s)
     return ev.ItemChanged(
-        task.address, "found in place: an earlier attempt had done it", {}, adopted=True, attempt=task.number, took_s=took_s,
+        task.address, "found in place: an earlier attempt had done it", task.past.receipt, adopted=True,
+        reversible=task.past.reversible, attempt=task.number, took_s=took_s,
         outputs=progress.outputs(),
     )
 
@@ -243,7 +255,7 @@ def _ran(task: Task, change: Unpredictable, receipt: Receipt, ready: Ready, took
 
 def _failed(scene: Scene, progress: _Progress, failure: ActionFailure) -> Outcome:
     asked_s = failure.wait_s if isinstance(failure, Temporary) else None
-    cause = "temporary" if failure.retryable else "permanent"
+    cause = "temporary" if failure.retryable else "moved" if isinstance(failure, ChangedSince) else "permanent"
     touched = progress.written and not (isinstance(failure, Temporary) and failure.nothing_done)
     event = progress.failure(scene, failure.why, cause, nothing_done=not touched and not progress.task.past.lost)
     return Outcome(event, retryable=failure.retryable, asked_s=asked_s, written=touched)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 from engine.model.plan import Change, Effect, Outlook, Unpredictable
 
@@ -47,6 +49,9 @@ class Past:
     """A person said: it was not done, do it."""
     at: datetime | None = None
     """When that was, as far as is known: what was done then may show late."""
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    """What undoing it needs, as its intent has it; empty when that is not known."""
+    reversible: bool = True
 
 
 NO_PAST = Past()

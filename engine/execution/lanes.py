@@ -58,8 +58,8 @@ class _Cursor:
     ended: bool = False
     parked: bool = False
     running: Attempt | None = None
-    readable: bool = True
-    """Whether what the running attempt intends can be read back."""
+    intent: ev.ItemIntended | None = None
+    """Of the running attempt."""
     intended_at: datetime | None = None
     address: str = field(init=False, default="")
     """Of the step it stands at; asked for at every turn, so made once."""
@@ -162,7 +162,7 @@ class LaneWorker:
         except StopIteration as ended:
             self._settle(cursor, ended.value, events, result)
             return None
-        cursor.readable, cursor.intended_at = intent.observable, self.scene.clock.now()
+        cursor.intent, cursor.intended_at = intent, self.scene.clock.now()
         return intent
 
     def _gate(
@@ -238,8 +238,9 @@ class LaneWorker:
         if not isinstance(failed, ev.ItemFailed):
             return False
         events.append(ev.ItemRetried(cursor.address, failed.why, cursor.number, round(wait_s, 3), failed.nothing_done))
-        if outcome.written:
-            cursor.past = Past(lost=True, readable=cursor.readable, at=cursor.intended_at)
+        if outcome.written and cursor.intent is not None:
+            intent = cursor.intent
+            cursor.past = Past(True, intent.observable, False, cursor.intended_at, intent.receipt, intent.reversible)
         cursor.number += 1
         cursor.not_before = self.scene.clock.monotonic() + wait_s
         return True
@@ -271,4 +272,5 @@ def past_of(state: ItemState) -> Past:
     """What an item's journalled state says of earlier attempts."""
     if state.status is ItemStatus.REOPENED and state.answer == "again":
         return Past(lost=True, readable=state.observable, told_again=True)
-    return Past(lost=state.open_intent, readable=state.observable, at=state.at)
+    receipt = state.receipts[-1] if state.receipts else {}
+    return Past(state.open_intent, state.observable, False, state.at, receipt, state.reversible)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +44,8 @@ class Order:
     header: PlanHeader | None = None
     folder: Path | None = None
     """The run's own."""
+    closing: Callable[[], Sequence[ev.Event]] | None = None
+    """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +172,26 @@ class Runner:
 
     def _conclude(self) -> RunStatus:
         status = self._status()
+        if status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
+            status = self._look_once_more(status)
         if status is RunStatus.INTERRUPTED:
             self._append(ev.RunInterrupted(self._stop.why))
         else:
             due = self._note_windows() if status is RunStatus.WAITING else None
-            self._append(ev.RunFinished(status.value, dict(self._counts), due.isoformat() if due else ""))
+            self._append(ev.RunFinished(status.value, dict(+self._counts), due.isoformat() if due else ""))
         self._journal.flush()
         return status
+
+    def _look_once_more(self, status: RunStatus) -> RunStatus:
+        if self._order.closing is None:
+            return status
+        self._journal.flush()
+        found = self._order.closing()
+        for event in found:
+            self._append(event)
+        amiss = sum(isinstance(event, ev.ItemFailed) for event in found)
+        self._counts.update({ItemStatus.FAILED.value: amiss, ItemStatus.CHANGED.value: -amiss})
+        return RunStatus.FAILED if amiss else status
 
     def _status(self) -> RunStatus:
         left = self._schedule.left()

@@ -131,6 +131,7 @@ class _Reader:
             timeout_s=seconds_of(raw.get("timeout", 60)),
             settle_s=seconds_of(raw["settle"]) if "settle" in raw else None,
             gate=gate,
+            point_of_no_return=raw.get("point_of_no_return", False),
         )
 
     def _fan_out(self, raw: Mapping[str, Any]) -> FanOut:

@@ -76,5 +76,9 @@ class WriteRefused(Permanent):
     """A session opened read-only was asked to write. The engine refuses before a byte leaves the machine."""
 
 
+class ChangedSince(Permanent):
+    """What is to be taken back is no longer as the run left it: somebody changed it since, so it is left alone."""
+
+
 class InDoubt(Permanent):
     """The effect may or may not have happened and cannot be read back. ``why`` says where a person can look."""

@@ -78,7 +78,8 @@ class WindowClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ItemIntended(Event):
-    """A write is about to happen. Durable before the effect; without an outcome after it, the item is in doubt."""
+    """A write is about to happen. Durable before the effect; without an outcome after it, the item is in doubt. ``receipt``: what
+    undoing it will need, where the action can tell beforehand."""
 
     kind: ClassVar[str] = "item_intended"
     address: str
@@ -87,6 +88,8 @@ class ItemIntended(Event):
     attempt: int
     observable: bool
     """False when the effect cannot be read back: such an item in doubt is a question to a person."""
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    reversible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,16 @@ class RunInterrupted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunReadBack(Event):
+    """At the end of a rollback everything it undid was read once more: ``checked`` items, ``differing`` of which are not as they
+    were before the run, or could not be read."""
+
+    kind: ClassVar[str] = "run_read_back"
+    checked: int
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(Event):
     """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting. ``due``: when a waiting run has
     something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
@@ -383,7 +396,7 @@ KINDS: dict[str, type[Event]] = {
         RunStarted, ItemsNamed, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
-        GuardTripped, RunInterrupted, RunFinished,
+        GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
         RunHeld, RunReleased,
     )

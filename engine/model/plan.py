@@ -39,6 +39,10 @@ class Outlook(Enum):
     """Its ``when`` is false."""
     ERROR = "error"
     """Could not be read; apply would fail here."""
+    REFUSED = "refused"
+    """Of a rollback: somebody changed it since the run did. It is left alone."""
+    STAYS = "stays"
+    """Of a rollback: it cannot be undone, or may not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,14 @@ class PlanHeader:
     windows: tuple[str, ...] = ()
     """Spelled out: which phases wait for which window."""
     known_gaps: tuple[str, ...] = ()
+    points_of_no_return: tuple[str, ...] = ()
+    """Steps that a rollback never crosses backwards."""
+    rollback_of: str = ""
+    """The run that is taken back; empty for a plan that goes forward."""
+    rollback_seq: int = 0
+    """The last event of that run when the plan was made: once it has gone on, the plan is stale."""
+    back_to: str = ""
+    """The step or group that is left, with all before it; empty: everything is taken back."""
 
 
 @dataclass(slots=True)

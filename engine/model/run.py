@@ -64,7 +64,9 @@ class ItemState:
     why: str = ""
     summary: str = ""
     at: datetime | None = None
-    receipt: Mapping[str, Any] | None = None
+    receipts: tuple[Mapping[str, Any], ...] = ()
+    """What undoing needs: of every attempt that may have done something, the last one last."""
+    reversible: bool = True
     key: str = ""
     observable: bool = True
     open_intent: bool = False
@@ -97,7 +99,14 @@ class RunState:
     """By address; empty for the whole run."""
     due: str = ""
     """When a waiting run has something to do next, ISO 8601."""
+    read_back: ev.RunReadBack | None = None
+    """What the last look at everything came to, at the end of a rollback."""
     last_seq: int = 0
+
+    @property
+    def rollback_of(self) -> str:
+        """The run this one takes back; empty when it goes forward."""
+        return str(self.started.header.get("rollback_of") or "") if self.started else ""
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -154,6 +163,14 @@ def _intended(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.key, item.summary, item.at = ItemStatus.INTENDED, event.key, event.summary, at
     item.observable, item.open_intent, item.attempt, item.answer = event.observable, True, event.attempt, ""
+    item.reversible = event.reversible
+    _keep_receipt(item, event.receipt)
+
+
+def _keep_receipt(item: ItemState, receipt: Mapping[str, Any]) -> None:
+    """An intent and its outcome hold the same; of attempts that were lost each holds what it found."""
+    if receipt and item.receipts[-1:] != (receipt,):
+        item.receipts = (*item.receipts, receipt)
 
 
 def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
@@ -162,24 +179,38 @@ def _ends(status: ItemStatus) -> Callable[[RunState, Any, datetime], None]:
         item.status, item.at, item.open_intent = status, at, False
         item.why = getattr(event, "why", "") or getattr(event, "by", "")
         item.summary = getattr(event, "summary", "") or item.summary
-        item.receipt = getattr(event, "receipt", None)
         item.outputs = getattr(event, "outputs", {})
         item.attempt = getattr(event, "attempt", item.attempt)
 
     return handle
 
 
+def _changed(state: RunState, event: Any, at: datetime) -> None:
+    _ENDS_CHANGED(state, event, at)
+    item = state.items[event.address]
+    item.reversible = event.reversible
+    _keep_receipt(item, event.receipt)
+
+
+_ENDS_CHANGED = _ends(ItemStatus.CHANGED)
+
+
 def _retried(state: RunState, event: Any, at: datetime) -> None:
     # The intent stays open: until an attempt ends, its effect may have happened.
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.RETRYING, event.why, at, event.attempt
-    item.open_intent = item.open_intent and not event.nothing_done
+    _forget_if_nothing_done(item, event)
+
+
+def _forget_if_nothing_done(item: ItemState, event: Any) -> None:
+    if event.nothing_done:
+        item.open_intent, item.receipts = False, ()
 
 
 def _failed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
-    item.open_intent = item.open_intent and not event.nothing_done
+    _forget_if_nothing_done(item, event)
 
 
 def _in_doubt(state: RunState, event: Any, at: datetime) -> None:
@@ -196,7 +227,7 @@ def _answered(state: RunState, event: Any, at: datetime) -> None:
 
 def _withdrawn(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
-    item.status, item.open_intent = ItemStatus.REOPENED, False
+    item.status, item.open_intent, item.receipts = ItemStatus.REOPENED, False, ()
 
 
 def _reopened(state: RunState, event: Any, at: datetime) -> None:
@@ -234,6 +265,14 @@ def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status = ItemStatus.PASSED if event.outcome == "passed" else ItemStatus.FAILED
     item.at, item.why, item.summary = at, event.why, event.why
+    item.outputs = gate.outputs if gate is not None else event.outputs
+
+
+def _form_answered(state: RunState, event: Any, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        gate.answers.append(event)
+        state.item(event.address).outputs = gate.outputs  # a correction counts for what comes after it
 
 
 def _signal(state: RunState, event: Any, at: datetime) -> None:
@@ -256,6 +295,10 @@ def _interrupted(state: RunState, event: Any, at: datetime) -> None:
     state.status = RunStatus.INTERRUPTED
 
 
+def _read_back(state: RunState, event: Any, at: datetime) -> None:
+    state.read_back = event
+
+
 def _finished(state: RunState, event: Any, at: datetime) -> None:
     state.status, state.due = RunStatus(event.status), event.due
 
@@ -263,14 +306,14 @@ def _finished(state: RunState, event: Any, at: datetime) -> None:
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
-    ev.ItemChanged: _ends(ItemStatus.CHANGED), ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
+    ev.ItemChanged: _changed, ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
-    ev.RunInterrupted: _interrupted, ev.RunFinished: _finished,
+    ev.RunInterrupted: _interrupted, ev.RunReadBack: _read_back, ev.RunFinished: _finished,
     ev.GateOpened: _opened, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
-    ev.GateAnswered: _of_gate(lambda gate, event: gate.answers.append(event)),
+    ev.GateAnswered: _form_answered,
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,

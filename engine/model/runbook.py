@@ -71,6 +71,8 @@ class Step:
     settle_s: float | None = None
     """How long read-back may take to show the change; None = the action's own."""
     gate: Gate | None = None
+    point_of_no_return: bool = False
+    """Once it is done, neither it nor anything before it is rolled back."""
 
     @property
     def address(self) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from engine.language.templates import DependsOnLaterError
 from engine.model.diagnostic import Diagnostic, InvalidInput
-from engine.model.errors import ActionFailure
+from engine.model.errors import ActionFailure, ChangedSince
 from engine.model.gate import Approval
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
@@ -85,6 +85,8 @@ class Planner:
         except InvalidInput as invalid:
             self.diagnostics.extend(invalid.diagnostics)
             return replace(blank, outlook=Outlook.ERROR, why="; ".join(d.detail for d in invalid.diagnostics))
+        except ChangedSince as since:
+            return replace(blank, outlook=Outlook.REFUSED, why=ready.redact(since.why) if ready else since.why)
         except ActionFailure as failure:
             return replace(blank, outlook=Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
         except Exception as error:  # noqa: BLE001  # the border: a bug met at one item must not hide the plan of all others

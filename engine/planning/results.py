@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of, split_address
-from engine.model.run import ItemStatus
+from engine.model.run import ItemState, ItemStatus
 from engine.model.runbook import Block, Runbook, Step
 
 
@@ -110,6 +110,26 @@ class Results:
         """Counts over everything so far. Raises ``DependsOnLaterError`` while any is pending."""
         with self._lock:
             return counts_of(sum(self._tallies.values(), Counter()), "the run so far")
+
+
+class PastResults(Results):
+    """The results of a run that is looked back on: what is planned or done now changes nothing about them."""
+
+    def __init__(self, items: Mapping[str, ItemState]) -> None:
+        super().__init__()
+        for address, item in items.items():
+            super().put(address, item.status, item.at, item.outputs)
+
+    def put(
+        self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Nothing."""
+
+    def put_pending(self, address: str) -> None:
+        """Nothing."""
+
+    def forget(self) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)

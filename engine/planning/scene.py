@@ -109,6 +109,8 @@ class Given:
     limit: tuple[str, ...] = ()
     started: datetime | None = None
     """When the run started; None while only planning."""
+    past: str = ""
+    """The run that is looked back on: templates see its name and times, to the end."""
 
 
 class Scene:
@@ -135,6 +137,8 @@ class Scene:
 
     def begin_run(self, started: datetime) -> None:
         """From planning to running: what the plan foresaw is forgotten, what the run finds out is remembered from here on."""
+        if self.given.past:
+            return
         self.results.forget()
         self._fixed["run"] = RunView(self.given.scope, self.results, self.given.run, started)
 
@@ -259,7 +263,7 @@ class Scene:
             "inputs": self.given.inputs,
             "people": inventory.people,
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
-            "run": RunView(self.given.scope, self.results, self.given.run, self.given.started),
+            "run": RunView(self.given.scope, self.results, self.given.past or self.given.run, self.given.started),
             "known_gaps": self.runbook.known_gaps,
         }
         return names

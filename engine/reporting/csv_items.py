@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from engine.model.event import Record
+from engine.model.run import ItemStatus
 from engine.reporting.story import Outcome, tell
 from engine.reporting.terminal import shown
-from engine.reporting.wording import STATUS_WORDS
+from engine.reporting.wording import words_of
 
 COLUMNS = (
     "address", "step", "item", "label", "outcome", "summary", "why", "changes", "attempts", "started_at", "ended_at", "seconds",
@@ -27,14 +28,14 @@ def render_csv(records: Iterable[Record]) -> str:
     writer.writerow(COLUMNS)
     for step in story.steps.values():
         for outcome in step.outcomes:
-            writer.writerow(map(_harmless, _row(outcome)))
+            writer.writerow(map(_harmless, _row(outcome, words_of(story.header))))
     return text.getvalue()
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: Outcome, words: Mapping[ItemStatus, str]) -> tuple[str, ...]:
     return (
         outcome.address, outcome.step, outcome.item or "", outcome.label,
-        STATUS_WORDS[outcome.status], outcome.summary, outcome.why,
+        words[outcome.status], outcome.summary, outcome.why,
         "; ".join(f"{name}: {shown(before)} -> {shown(after)}" for name, before, after in outcome.fields),
         str(outcome.attempts), outcome.started_at.isoformat(), outcome.ended_at.isoformat(), f"{outcome.took_s:.3f}",
         "yes" if outcome.reversible else "no", "yes" if outcome.adopted else "no",

@@ -6,7 +6,7 @@ are cut the shorter the more of them there are, and each cut says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -17,7 +17,17 @@ from engine.model.event import Record
 from engine.model.run import ItemStatus, RunStatus
 from engine.reporting.story import Outcome, StepStory, Story, tell
 from engine.reporting.terminal import many, moment, printable, shown, spelled
-from engine.reporting.wording import CAUSES, PROBLEMS, RUN_WORDS, STATUS_WORDS, UNFINISHED, next_steps
+from engine.reporting.wording import (
+    CAUSES,
+    PROBLEMS,
+    RUN_WORDS,
+    STATUS_WORDS,
+    UNFINISHED,
+    look_back,
+    next_steps,
+    title_of,
+    words_of,
+)
 
 _DIFF_LINES_IN_ALL = 40_000
 _DIFF_LINES = (4, 400)
@@ -52,8 +62,7 @@ def _text(value: object) -> str:
 
 
 def _title(story: Story) -> str:
-    header = story.header
-    return str(header.get("runbook_title") or header.get("runbook_name") or "Migration run")
+    return title_of(story.header, "Migration run")
 
 
 def _pill(word: str, tone: str = "") -> str:
@@ -79,6 +88,8 @@ def _header(story: Story) -> str:
             f"{moment(state.started_at)} to {_until(state.started_at, state.last_at)}",
             spelled((state.last_at - state.started_at).total_seconds()), f"by {state.started.actor} on {state.started.host}",
         ]
+    if state.read_back is not None:
+        about.append(look_back(state.read_back))
     if header.get("lab"):
         about.append("rehearsed against the lab")
     lines.append(f"<p>{_pill(RUN_WORDS[state.status], _RUN_TONES.get(state.status, 'warn'))} {' · '.join(map(_text, about))}</p>")
@@ -95,7 +106,7 @@ def _tiles(story: Story) -> str:
     tiles = [("info", f"{len(state.items):,}", "items in all")]
     tiles += [
         (_TONES.get(status, ""), f"{counts[status.value]:,}", word)
-        for status, word in STATUS_WORDS.items() if counts.get(status.value)
+        for status, word in words_of(story.header).items() if counts.get(status.value)
     ]
     return f'<div class="tiles">{"".join(_tile(*tile) for tile in tiles)}</div>'
 
@@ -184,14 +195,14 @@ def _outcomes(story: Story) -> str:
     changed = sum(bool(outcome.diff) for outcome in story.outcomes.values())
     least, most = _DIFF_LINES
     limit = max(least, min(most, _DIFF_LINES_IN_ALL // max(changed, 1)))
-    steps = "".join(_step(step, limit) for step in story.steps.values())
+    steps = "".join(_step(step, limit, words_of(story.header)) for step in story.steps.values())
     return _section("Outcomes", steps or "<p>Nothing was started yet.</p>", tone="outcomes", note="item by item, problems first")
 
 
-def _step(step: StepStory, limit: int) -> str:
+def _step(step: StepStory, limit: int, words: Mapping[ItemStatus, str]) -> str:
     counts = step.counts
     pills = "".join(
-        _pill(f"{counts[status]:,} {word}", _TONES.get(status, "")) for status, word in STATUS_WORDS.items() if counts[status]
+        _pill(f"{counts[status]:,} {word}", _TONES.get(status, "")) for status, word in words.items() if counts[status]
     )
     is_open = len(step.outcomes) <= _OPEN_ITEMS or any(counts[status] for status in PROBLEMS)
     rows = sorted(step.outcomes, key=lambda outcome: _ORDER.get(outcome.status, len(_ORDER)))
@@ -199,11 +210,11 @@ def _step(step: StepStory, limit: int) -> str:
         f'<details class="step"{" open" if is_open else ""}><summary><code>{_text(step.address)}</code>{pills}</summary>\n'
         '<div class="scroll"><table class="items"><thead><tr><th>Item</th><th>Outcome</th><th>What</th>'
         '<th class="num">Tries</th><th class="num">Took</th><th class="num">At</th></tr></thead>\n<tbody>'
-        f"{''.join(_row(outcome, limit) for outcome in rows)}</tbody></table></div></details>\n"
+        f"{''.join(_row(outcome, limit, words) for outcome in rows)}</tbody></table></div></details>\n"
     )
 
 
-def _row(outcome: Outcome, limit: int) -> str:
+def _row(outcome: Outcome, limit: int, words: Mapping[ItemStatus, str]) -> str:
     what = _text(outcome.summary) if outcome.summary else ""
     if outcome.why:
         tone = "why" if outcome.status in PROBLEMS else "soft"
@@ -212,7 +223,7 @@ def _row(outcome: Outcome, limit: int) -> str:
     took = spelled(outcome.took_s) if outcome.took_s else ""
     return (
         f"<tr><td>{_text(outcome.label)}{' ' if outcome.label else ''}<code>{_text(outcome.item or '(once)')}</code></td>"
-        f"<td>{_pill(STATUS_WORDS[outcome.status], _TONES.get(outcome.status, ''))}</td>"
+        f"<td>{_pill(words[outcome.status], _TONES.get(outcome.status, ''))}</td>"
         f"<td>{what}{''.join(' ' + _pill(mark) for mark in marks)}{_change(outcome, limit)}</td>"
         f'<td class="num">{outcome.attempts or ""}</td><td class="num">{took}</td>'
         f'<td class="num">{outcome.ended_at:%H:%M:%S}</td></tr>\n'

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from engine.model.event import Record
 from engine.reporting.story import Story, tell
 from engine.reporting.terminal import moment, printable, spelled
-from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS
+from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, title_of, words_of
 
 _LISTED = 20
 
@@ -34,15 +34,15 @@ def render_markdown(records: Iterable[Record]) -> str:
 
 
 def _title(story: Story) -> str:
-    header = story.header
-    return f"{header.get('runbook_title') or header.get('runbook_name') or 'Run'}: {header.get('customer', '')}".rstrip(": ")
+    return f"{title_of(story.header, 'Run')}: {story.header.get('customer', '')}".rstrip(": ")
 
 
 def _table(story: Story) -> list[str]:
-    used = [status for status in STATUS_WORDS if any(step.counts[status] for step in story.steps.values())]
+    words = words_of(story.header)
+    used = [status for status in words if any(step.counts[status] for step in story.steps.values())]
     if not used:
         return ["Nothing was started yet."]
-    rows = [f"| Step | {' | '.join(STATUS_WORDS[status] for status in used)} |", f"|---|{'---:|' * len(used)}"]
+    rows = [f"| Step | {' | '.join(words[status] for status in used)} |", f"|---|{'---:|' * len(used)}"]
     for step in story.steps.values():
         rows.append(f"| `{step.address}` | {' | '.join(str(step.counts[status] or '') for status in used)} |")
     return rows

@@ -14,7 +14,7 @@ from engine.model import event as ev
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus
 from engine.reporting.terminal import many, printable, spelled
-from engine.reporting.wording import STATUS_WORDS
+from engine.reporting.wording import STATUS_WORDS, look_back, title_of
 
 SETTLED: dict[type[ev.Event], ItemStatus] = {
     ev.ItemChanged: ItemStatus.CHANGED, ev.ItemUnchanged: ItemStatus.UNCHANGED, ev.ItemRan: ItemStatus.RAN,
@@ -97,11 +97,12 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.ItemInDoubt: lambda e: _item_line("IN DOUBT", e),
     ev.ItemRetried: lambda e: f"{e.address}  attempt {e.attempt} failed, next in {spelled(e.wait_s)}: {e.why}",
     ev.ItemAnswered: lambda e: f"{e.address}  {e.actor} answered: {e.answer}",
-    ev.RunStarted: lambda e: f"run started by {e.actor}: {e.header.get('runbook_title', '')}, {e.header.get('customer', '')}",
+    ev.RunStarted: lambda e: f"run started by {e.actor}: {title_of(e.header)}, {e.header.get('customer', '')}",
     ev.RunResumed: lambda e: f"run taken up again by {e.actor}",
     ev.WindowOverridden: lambda e: f"outside the window {e.window}, let start by {e.actor}: {e.reason}",
     ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting",
     ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",
+    ev.RunReadBack: look_back,
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
     ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),

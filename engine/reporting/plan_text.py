@@ -18,13 +18,15 @@ _MARKS: dict[Outlook, tuple[str, str]] = {
     Outlook.NOTHING: ("=", "dim"), Outlook.CHANGE: ("~", "yellow"), Outlook.LATER: (">", "blue"),
     Outlook.UNPREDICTABLE: ("?", "magenta"), Outlook.CHECK: ("✓?", "cyan"), Outlook.SKIP: ("-", "dim"),
     Outlook.GATE: ("‖", "bold"), Outlook.ERROR: ("!", "alarm"),
+    Outlook.REFUSED: ("x", "alarm"), Outlook.STAYS: ("·", "dim"),
 }
 _CREATES = ("+", "green")
-_COUNTED = (Outlook.NOTHING, Outlook.LATER, Outlook.CHECK, Outlook.SKIP)
+_COUNTED = (Outlook.NOTHING, Outlook.LATER, Outlook.CHECK, Outlook.SKIP, Outlook.STAYS)
 _WORDS: dict[Outlook, str] = {
     Outlook.NOTHING: "already as it should be", Outlook.LATER: "decided later", Outlook.CHECK: "to be checked",
     Outlook.SKIP: "skipped", Outlook.CHANGE: "would change", Outlook.UNPREDICTABLE: "will be done",
     Outlook.GATE: "waits", Outlook.ERROR: "more could not be read: --verbose shows each",
+    Outlook.REFUSED: "left alone", Outlook.STAYS: "not undone",
 }
 _BODIES = 2
 """New files of one step that are shown with their beginning; the next ones are known to look alike."""
@@ -72,7 +74,8 @@ class PlanPrinter:
         self._counted: Counter[tuple[str, Outlook, str]] = Counter()
         self._bodies: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
-        self._final, self._blind, self._failed = _List(), _List(), _List()
+        self._final, self._blind, self._failed, self._refused = _List(), _List(), _List(), _List()
+        self._stays: Counter[tuple[str, str]] = Counter()
         self._waits: Counter[str] = Counter()
         self._begin()
 
@@ -107,18 +110,28 @@ class PlanPrinter:
         for line in self._total_lines():
             self._say(f"  {line}")
         self._list("Could not be read: apply would fail here", self._failed, "alarm")
+        self._list("Changed by somebody else since: left alone", self._refused, "alarm")
+        stays = [f"{step}: {many(count, 'item')}, {why}" for (step, why), count in self._stays.items()]
+        self._plain_list("Not undone: it stays as the run left it", stays)
         self._list("Cannot be undone", self._final, "red")
         self._list("Cannot be predicted", self._blind, "magenta")
         self._waiting()
         self._plain_list("Time windows", self._header.windows)
+        self._plain_list(
+            "Point of no return: once it is done, a rollback takes back neither it nor what came before",
+            self._header.points_of_no_return,
+        )
         self._plain_list("Not migrated (known gaps)", self._header.known_gaps)
 
     def _begin(self) -> None:
         header = self._header
-        self._say(self._paint("bold", f"{header.runbook_title or header.runbook_name}: {header.customer}"))
+        back = f"Rollback of run {header.rollback_of}: " if header.rollback_of else ""
+        self._say(self._paint("bold", f"{back}{header.runbook_title or header.runbook_name}: {header.customer}"))
         parts = [f"plan {header.plan_id[:12]}", f"made {header.created_at}"]
         if header.lab:
             parts.append("against the lab")
+        if header.back_to:
+            parts.append(f"back to {header.back_to}, which stays")
         if header.limit:
             parts.append(f"limited to {' '.join(header.limit)}")
         self._say(self._paint("dim", "  ".join(parts)))
@@ -126,7 +139,8 @@ class PlanPrinter:
     def _item(self, item: PlannedItem) -> None:
         mark, style = _CREATES if _creates(item) else _MARKS[item.outlook]
         flag = "cannot be undone" if _is_final(item) else ""
-        what = "could not be read" if item.outlook is Outlook.ERROR else item.summary or _reason(item) or _WORDS[item.outlook]
+        said = {Outlook.ERROR: "could not be read", Outlook.REFUSED: "left alone"}.get(item.outlook, "")
+        what = said or item.summary or _reason(item) or _WORDS[item.outlook]
         who = self._who(item)
         room = self._width - 7 - columns(who) - len(flag) - 2
         text = printable(what) if self._verbose else shortened(printable(what), max(12, room))
@@ -143,7 +157,7 @@ class PlanPrinter:
 
     def _details(self, item: PlannedItem) -> Iterator[str]:
         room = self._width - _INDENT
-        if item.outlook in (Outlook.ERROR, Outlook.UNPREDICTABLE) and item.why:
+        if item.outlook in (Outlook.ERROR, Outlook.REFUSED, Outlook.UNPREDICTABLE) and item.why:
             yield from wrapped(item.why, room, 0)
         if item.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE):
             yield from self._fields(item.fields)
@@ -164,7 +178,7 @@ class PlanPrinter:
         lines, limit = item.diff, _DIFF_LINES
         if self._verbose:
             limit = len(lines)
-        elif lines and _creates(item):
+        elif lines and (_creates(item) or _removes(item)):
             self._bodies[item.step] += 1
             limit = _BODY_LINES if self._bodies[item.step] <= _BODIES else 0
         if not limit:
@@ -202,23 +216,31 @@ class PlanPrinter:
             self._blind.add(item.address, item.why or item.summary, self._limit)
         if item.outlook is Outlook.ERROR:
             self._failed.add(item.address, item.why, self._limit)
+        if item.outlook is Outlook.REFUSED:
+            self._refused.add(item.address, item.why, self._limit)
+        if item.outlook is Outlook.STAYS:
+            self._stays[item.step, item.why] += 1
         if item.outlook is Outlook.LATER:
             self._waits[_awaited(item.why)] += 1
 
     def _total_lines(self) -> Iterator[str]:
         totals, paint = self._totals, self._paint
-        if not totals.pending and not totals[Outlook.ERROR]:
-            yield paint("good", "Nothing to change: everything read is as it should be.")
+        back = bool(self._header.rollback_of)
+        if not totals.pending and not totals[Outlook.ERROR] and not totals[Outlook.REFUSED]:
+            so = "as it was before the run" if back else "as it should be"
+            yield paint("good", f"Nothing to {'undo' if back else 'change'}: everything read is {so}.")
         changes = totals[Outlook.CHANGE] - self._created
         rows = (
-            ("~", "yellow", changes, "to change"), ("+", "green", self._created, "to create"),
+            ("~", "yellow", changes, "to undo" if back else "to change"), ("+", "green", self._created, "to create"),
             ("?", "magenta", totals[Outlook.UNPREDICTABLE], "to be done, outcome not predictable"),
             (">", "blue", totals[Outlook.LATER], "decided later, when earlier steps have ended"),
             ("‖", "bold", totals[Outlook.GATE], "where the run waits for people, times or events"),
             ("✓?", "cyan", totals[Outlook.CHECK], "to be checked, nothing is written"),
-            ("=", "dim", totals[Outlook.NOTHING], "already as they should be"),
+            ("=", "dim", totals[Outlook.NOTHING], "already as they were before the run" if back else "already as they should be"),
             ("-", "dim", totals[Outlook.SKIP], "skipped"),
             ("!", "alarm", totals[Outlook.ERROR], "could not be read"),
+            ("x", "alarm", totals[Outlook.REFUSED], "changed by somebody else since: left alone"),
+            ("·", "dim", totals[Outlook.STAYS], "not undone"),
         )
         for mark, style, count, text in rows:
             if count:
@@ -270,7 +292,7 @@ def _reason(item: PlannedItem) -> str:
         return f"after {_awaited(item.why)}"
     if item.outlook is Outlook.SKIP:
         return item.why.removeprefix("when: ") + " is false" if item.why else ""
-    if item.outlook is Outlook.ERROR:
+    if item.outlook in (Outlook.ERROR, Outlook.REFUSED):
         return ""
     if item.outlook is Outlook.CHECK:
         # Forty phones to be checked are one line, whatever each is called.
@@ -284,9 +306,14 @@ def _awaited(why: str) -> str:
 
 
 def _creates(item: PlannedItem) -> bool:
+    """Whether nothing stood there before."""
     if item.outlook is not Outlook.CHANGE or not (item.fields or item.diff):
         return False
     return all(change.before is None for change in item.fields) and (not item.diff or item.diff[0] == "--- (absent)")
+
+
+def _removes(item: PlannedItem) -> bool:
+    return item.diff[1:2] == ("+++ (removed)",)
 
 
 def _is_final(item: PlannedItem) -> bool:

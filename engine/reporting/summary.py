@@ -12,7 +12,7 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, STATUS_WORDS, UNFINISHED, next_steps
+from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, UNFINISHED, look_back, next_steps, title_of, words_of
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
@@ -61,13 +61,15 @@ def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
     words = RUN_WORDS[state.status] if not running or holder else f"{DIED}: its process is gone"
     style = _STYLES[state.status] if not running or holder else "alarm"
     yield f"Run {paint('bold', state.run)} {paint(style, words)}"
-    title = " · ".join(str(header[name]) for name in ("runbook_title", "customer") if header.get(name))
+    title = " · ".join(filter(None, (title_of(header), str(header.get("customer") or ""))))
     if title:
         yield f"  {printable(title)}"
     if state.started_at and state.last_at and state.started:
         took = spelled((state.last_at - state.started_at).total_seconds())
         lab = ", against the lab" if header.get("lab") else ""
         yield paint("dim", f"  started {moment(state.started_at)} by {state.started.actor}, {took}{lab}")
+    if state.read_back is not None:
+        yield f"  {look_back(state.read_back)}"
     if holder is not None:
         yield paint("dim", f"  process {holder.pid} on {holder.host} is working on it")
     if state.tripped is not None:
@@ -80,10 +82,11 @@ def _table(state: RunState, paint: Paint) -> Iterator[str]:
     if not by_step:
         yield "  Nothing was started yet."
         return
-    used = [status for status in STATUS_WORDS if any(counts[status] for counts in by_step.values())]
+    words = words_of(state.started.header if state.started else {})
+    used = [status for status in words if any(counts[status] for counts in by_step.values())]
     room = max(12, *(columns(step) for step in by_step))
-    widths = {status: max(7, len(STATUS_WORDS[status])) for status in used}
-    heads = "  ".join(f"{STATUS_WORDS[status]:>{widths[status]}}" for status in used)
+    widths = {status: max(7, len(words[status])) for status in used}
+    heads = "  ".join(f"{words[status]:>{widths[status]}}" for status in used)
     yield paint("dim", f"  {' ' * room}  {heads}")
     rows = list(by_step.items())
     if len(rows) > 1:
@@ -192,7 +195,7 @@ def run_line(state: RunState) -> dict[str, Any]:
     return {
         "run": state.run, "status": state.status.value, "scope": started.scope,
         "runbook": started.header.get("runbook_name", ""), "customer": started.header.get("customer", ""),
-        "plan_id": started.plan_id, "actor": started.actor,
+        "plan_id": started.plan_id, "rollback_of": state.rollback_of, "actor": started.actor,
         "started_at": state.started_at.isoformat() if state.started_at else None,
         "last_at": state.last_at.isoformat() if state.last_at else None, "counts": state.counts(),
     }
@@ -215,7 +218,9 @@ def format_runs(states: Iterable[RunState], *, color: bool = False, at_work: Con
 
 def _run_cells(state: RunState, at_work: Container[str]) -> tuple[list[str], RunStatus]:
     line = run_line(state)
-    counts = ", ".join(f"{state.counts()[s.value]:,} {word}" for s, word in STATUS_WORDS.items() if state.counts().get(s.value))
+    words, counted = words_of(state.started.header if state.started else {}), state.counts()
+    counts = ", ".join(f"{counted[status.value]:,} {word}" for status, word in words.items() if counted.get(status.value))
     started = moment(state.started_at) if state.started_at else ""
-    words = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]
-    return [state.run, words, started, f"{line['scope']} {line['runbook']}".strip(), counts], state.status
+    stands = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]
+    back = f" rollback of {state.rollback_of}" if state.rollback_of else ""
+    return [state.run, stands, started, f"{line['scope']} {line['runbook']}{back}".strip(), counts], state.status

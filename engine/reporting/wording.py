@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
+from engine.model.event import RunReadBack
 from engine.model.run import ItemStatus, RunState, RunStatus
 
 STATUS_WORDS: dict[ItemStatus, str] = {
@@ -14,6 +17,11 @@ STATUS_WORDS: dict[ItemStatus, str] = {
     ItemStatus.REOPENED: "to be done",
 }
 """In the order in which counts are shown."""
+_BACK_WORDS = {
+    **STATUS_WORDS, ItemStatus.CHANGED: "undone", ItemStatus.UNCHANGED: "as before", ItemStatus.RAN: "undone, not read",
+    ItemStatus.SKIPPED: "not undone",
+}
+"""The same for a rollback."""
 
 RUN_WORDS: dict[RunStatus, str] = {
     RunStatus.SUCCEEDED: "succeeded", RunStatus.FAILED: "ended with failures", RunStatus.TRIPPED: "stopped by its guard",
@@ -29,6 +37,26 @@ CAUSES = {
 
 PROBLEMS = (ItemStatus.FAILED, ItemStatus.IN_DOUBT, ItemStatus.BLOCKED)
 UNFINISHED = (ItemStatus.INTENDED, ItemStatus.RETRYING, ItemStatus.REOPENED)
+
+
+def words_of(header: Mapping[str, Any]) -> Mapping[ItemStatus, str]:
+    """How items stand, in the words of a run that goes forward, or of one that takes another back."""
+    return _BACK_WORDS if header.get("rollback_of") else STATUS_WORDS
+
+
+def title_of(header: Mapping[str, Any], otherwise: str = "") -> str:
+    """What a run is called; of a rollback also which run it takes back."""
+    title = str(header.get("runbook_title") or header.get("runbook_name") or otherwise)
+    back = header.get("rollback_of")
+    return f"Rollback of run {back}: {title}" if back else title
+
+
+def look_back(found: RunReadBack | None) -> str:
+    """What the last look at everything came to; empty when there was none."""
+    if found is None:
+        return ""
+    so = f"{found.differing:,} not as before the run" if found.differing else "all as before the run"
+    return f"read once more at the end: {found.checked:,} undone, {so}"
 
 
 def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:
@@ -50,6 +78,8 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover retry {state.run}", "try again what failed, and what waited for it"))
     if state.status is RunStatus.TRIPPED and doubtful is None:
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
+    if state.status in (RunStatus.TRIPPED, RunStatus.FAILED) and not state.rollback_of:
+        steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
     steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
     return steps
 

@@ -168,17 +168,18 @@ def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
         git_dirty=dirty,
         windows=_spell_windows(runbook),
         known_gaps=runbook.known_gaps,
+        points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),
     )
 
 
-def differences(header: PlanHeader, loaded: Loaded) -> list[str]:
+def differences(header: PlanHeader, loaded: Loaded, *, templates: bool = True) -> list[str]:
     """What is no longer as it was when the plan was made, in words; empty when the plan still holds."""
     now = {
         "the runbook": (header.runbook_digest, loaded.runbook.digest),
         "the inventory": (header.inventory_digest, loaded.inventory.digest),
         "the templates": (header.templates_digest, loaded.templates.digest()),
     }
-    changed = [name for name, (then, today) in now.items() if then != today]
+    changed = [name for name, (then, today) in now.items() if then != today and (templates or name != "the templates")]
     changed += [
         f"the action {name} (version {version} then)" for name, version in header.actions.items()
         if name not in loaded.catalog or loaded.catalog[name].version != version

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.execution.decide import Expected
+from engine.execution.rollback import read_back
 from engine.execution.runner import Order, Runner, shut_windows
 from engine.execution.stop import Stop
 from engine.execution.windows import Windows
@@ -27,7 +28,7 @@ from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
 from engine.planning.plan_file import read_plan, totals_of
-from engine.planning.results import Results
+from engine.planning.results import PastResults, Results
 from engine.planning.scene import BlockWork, Given, Scene
 from engine.ports import Clock, Journal, Lease
 from engine.project import Project
@@ -51,6 +52,8 @@ class Stage:
     work: Sequence[BlockWork]
     secrets: KnownSecrets
     outbox: FileOutbox
+    past: RunState | None = None
+    """The run that is looked back on, or taken back."""
 
     @property
     def windows(self) -> Windows:
@@ -74,8 +77,12 @@ def open_journal(
 
 
 @contextmanager
-def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None) -> Iterator[Stage]:
-    """Builds the scene of a plan or a run; closes every connection at the end."""
+def open_stage(
+    loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None, *,
+    past: RunState | None = None, shaped: Callable[[Sequence[BlockWork]], Sequence[BlockWork]] = lambda work: work,
+) -> Iterator[Stage]:
+    """Builds the scene of a plan or a run; closes every connection at the end. ``past``: a run to look back on, as whose
+    steps everything is rendered; ``shaped`` makes the work of what that run went through."""
     clock = SystemClock(stop)
     known = KnownSecrets(SecretResolver(loaded.named.inventory, os.environ))
     inventory = loaded.inventory
@@ -89,30 +96,35 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
     outbox = FileOutbox(loaded.project.lab / "outbox" if loaded.named.lab else loaded.project.outbox, clock.now)
     stores = Stores(FileKeep(loaded.project.keep), outbox, outbox.reading())
     source = Connections(connections, loaded.templates, known, clock, stores, loaded.scope)
-    history = journal.last_changes(loaded.scope, loaded.runbook.name) if journal is not None else {}
-    results = Results(history)
-    for address, item in (state.items if state is not None else {}).items():
-        if item.status.settled:
-            gate = state.gates.get(address) if state is not None else None
-            results.put(address, item.status, item.at, item.outputs if gate is None else gate.outputs)
-    started = state.started_at if state is not None else None
-    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started)
+    seen = past or state
+    started = seen.started_at if seen is not None else None
+    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started, past.run if past is not None else "")
+    results = PastResults(past.items) if past is not None else _results(loaded, journal, state)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
-        work = scene.work()
-        _require_secrets(loaded, work, source)
-        yield Stage(loaded, scene, source, work, known, outbox)
+        work = shaped(scene.work())
+        _require_secrets(loaded, work, source, all_lanes=past is not None or bool(loaded.named.limit))
+        yield Stage(loaded, scene, source, work, known, outbox, past)
     finally:
         source.close()
 
 
-def _require_secrets(loaded: Loaded, work: Sequence[BlockWork], source: Connections) -> None:
+def _results(loaded: Loaded, journal: Journal | None, state: RunState | None) -> Results:
+    """What earlier runs changed, and what this one has come to so far."""
+    results = Results(journal.last_changes(loaded.scope, loaded.runbook.name) if journal is not None else {})
+    for address, item in (state.items if state is not None else {}).items():
+        if item.status.settled:
+            results.put(address, item.status, item.at, item.outputs)
+    return results
+
+
+def _require_secrets(loaded: Loaded, work: Sequence[BlockWork], source: Connections, *, all_lanes: bool) -> None:
     """Raises ``InvalidInput`` with every secret that connections need and nobody supplies, before anything is reached for.
 
     Only connections of steps that have something to work on: who moves the phones alone need not know the carrier's key.
     """
     missing: list[Diagnostic] = []
-    for name in dict.fromkeys(_connections_used(loaded, work)):
+    for name in dict.fromkeys(_connections_used(loaded, work, all_lanes)):
         try:
             source.settings(name)
         except InvalidInput as invalid:
@@ -121,9 +133,9 @@ def _require_secrets(loaded: Loaded, work: Sequence[BlockWork], source: Connecti
         raise InvalidInput(missing)
 
 
-def _connections_used(loaded: Loaded, work: Sequence[BlockWork]) -> Iterator[str]:
-    # Without a limit every lane of a block has the same steps.
-    lanes = (lane for block in work for lane in (block.lanes if loaded.named.limit else block.lanes[:1]))
+def _connections_used(loaded: Loaded, work: Sequence[BlockWork], all_lanes: bool) -> Iterator[str]:
+    # But for a limit or a rollback, every lane of a block has the same steps.
+    lanes = (lane for block in work for lane in (block.lanes if all_lanes else block.lanes[:1]))
     steps = {compiled.step.address: compiled.step for lane in lanes for compiled in lane.steps}
     for step in steps.values():
         if step.gate is not None:
@@ -171,6 +183,33 @@ def check_not_applied(header: PlanHeader, journal: Journal) -> None:
         )
 
 
+def check_has_not_gone_on(header: PlanHeader, journal: Journal) -> None:
+    """Raises ``StalePlan`` when the run that a plan takes back has done more since."""
+    if header.rollback_of and next(iter(journal.read(header.rollback_of, header.rollback_seq)), None) is not None:
+        raise StalePlan(
+            "The rollback's plan is stale",
+            f"Run {header.rollback_of} has gone on since it was made. Look again: switchover rollback {header.rollback_of}",
+        )
+
+
+def check_not_rolled_back(state: RunState, journal: Journal) -> None:
+    """Raises ``StalePlan`` when a run, or part of it, has been taken back: what its journal says is no longer so."""
+    back = rollbacks_of(state, journal)
+    if back:
+        raise StalePlan(
+            f"Run {state.run} was rolled back",
+            f"Run {back[0].run} took back what it did, so it does not go on. Make a new plan and apply that.",
+        )
+
+
+def rollbacks_of(state: RunState, journal: Journal) -> list[RunState]:
+    """The runs that took a run back, or part of it, newest first."""
+    scope = state.started.scope if state.started is not None else None
+    heads = ((info.run, next(iter(journal.read(info.run)), None)) for info in journal.runs(scope))
+    back = [run for run, head in heads if head is not None and fold([head]).rollback_of == state.run]
+    return [fold(journal.read(run)) for run in back]
+
+
 def check_windows(stage: Stage, *, ignored: bool) -> None:
     """Raises ``WindowShut`` when nothing at all may start now."""
     windows = replace(stage.windows, ignored=ignored)
@@ -204,6 +243,8 @@ class Begin:
     totals: Totals
     expected: Mapping[str, Expected]
     ignore_window: str | None = None
+    first: Sequence[ev.Event] = ()
+    """What is on record from the start, such as what a rollback leaves."""
 
 
 def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus:
@@ -213,12 +254,14 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
     try:
         # Again, now that nobody else can: two may have been asked to apply one plan, and the first is done with it.
         check_not_applied(begin.header, journal)
+        check_has_not_gone_on(begin.header, journal)
         _make_durable(stage.loaded.project.run_folder(begin.run))
         started = ev.RunStarted(
             begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
             totals_of(begin.totals),
         )
-        journal.flush(journal.append(begin.run, [started, *_names(stage), *_overrides(stage, begin.ignore_window, lease.actor)]))
+        overrides = _overrides(stage, begin.ignore_window, lease.actor)
+        journal.flush(journal.append(begin.run, [started, *_names(stage), *begin.first, *overrides]))
         # The time on record, so that a run taken up again tells templates the same.
         stage.scene.begin_run(next(iter(journal.read(begin.run))).at)
         order = Order(
@@ -246,6 +289,7 @@ def resume(
                 f"Run {state.run} has just gone on elsewhere",
                 f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
             )
+        check_not_rolled_back(state, journal)
         plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
         forgiven = state.tripped is not None
         overrides = _overrides(stage, ignore_window, lease.actor)
@@ -270,6 +314,8 @@ def _requester(state: RunState) -> str:
 
 def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:
     windows = replace(stage.windows, ignored=ignore_window is not None)
+    if stage.past is not None:
+        order = replace(order, closing=lambda: read_back(stage.scene, stage.work, fold(journal.read(order.run))))
     return Runner(stage.scene, journal, order, windows, stop).run()
 
 
@@ -297,11 +343,11 @@ def _overrides(stage: Stage, reason: str | None, who: str) -> list[ev.Event]:
 
 
 @contextmanager
-def pinned(loaded: Loaded, journal: Journal, run: str) -> Iterator[Path]:
+def pinned(loaded: Loaded, journal: Journal, run: str, inventory: Path | None = None) -> Iterator[Path]:
     """The folder of a run that is to begin, with copies of runbook and inventory: a run keeps to the revision it began with.
 
     Copied as soon as they were read, since somebody may edit them while the operator looks at the plan. The folder goes when
-    no run came of it.
+    no run came of it. ``inventory``: the folder its files were read from, when secret references start from another.
     """
     folder = loaded.project.run_folder(run)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -309,7 +355,7 @@ def pinned(loaded: Loaded, journal: Journal, run: str) -> Iterator[Path]:
         folder.mkdir(mode=0o700)
         _copy(loaded.named.runbook, folder / "runbook.yml")
         for name in loaded.inventory.files:
-            _copy(loaded.named.inventory / name, folder / "inventory" / name)
+            _copy((inventory or loaded.named.inventory) / name, folder / "inventory" / name)
         yield folder
     finally:
         with suppress(JournalBroken):  # who cannot tell whether it began keeps the folder
@@ -334,20 +380,22 @@ def _make_durable(folder: Path) -> None:
             os.close(descriptor)
 
 
-def load_pinned(project: Project, state: RunState) -> Loaded:
-    """The run's own revision of everything. Raises ``StalePlan`` when templates or actions changed under it."""
+def load_pinned(project: Project, state: RunState, *, templates: bool = True) -> Loaded:
+    """The run's own revision of everything. Raises ``StalePlan`` when actions, or ``templates``, changed under it: a rollback
+    goes by receipts and renders none."""
     header = run_header(state)
     folder = project.run_folder(state.run)
     if not folder.is_dir():
         raise SwitchoverError(
             f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it began with; restore it."
         )
-    named = Named(folder / "runbook.yml", folder / "inventory", {}, header.limit, header.lab)
+    # A rollback's limit says what is taken back of everything the run went through.
+    named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
     loaded = load(project, named, header.inputs)
-    changed = differences(header, loaded)
+    changed = differences(header, loaded, templates=templates)
     if changed:
         raise StalePlan(
-            f"Run {state.run} cannot go on as it began",
+            f"Run {state.run} cannot go on as it began" if templates else f"Run {state.run} cannot be looked back on",
             f"Since then, {_listed(changed)} changed. Restore what it began with"
             + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
         )

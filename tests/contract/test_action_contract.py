@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from engine.actions.catalog import BUILT_IN
 from engine.execution.decide import Past
 from engine.model.args import BadArgument, arguments_of, builder_of, schema_of
-from engine.model.errors import Permanent, WriteRefused
+from engine.model.errors import ChangedSince, Permanent, WriteRefused
 from engine.model.event import ItemChanged, ItemFailed, ItemInDoubt, ItemProved, ItemRan, ItemUnchanged
 from engine.model.plan import Change, Effect, Outlook, Unpredictable
 from engine.ports import Action
@@ -281,6 +281,50 @@ def test_undo_restores_what_was_there(world: World, case: Case) -> None:
     assert far_side(tried) == before
 
 
+@of_kind("change", having=lambda case: case.reversible and case.action != "phone.resync")
+def test_what_undo_would_change_is_read_and_shown_and_writes_nothing(world: World, case: Case) -> None:
+    """A rollback is previewed by it and proved by it: before the change and after its undoing there is nothing to take back."""
+    tried = trial(world, case)
+    change = tried.look()
+    assert change is not None
+    receipt = tried.apply(change)
+    await_true(lambda: tried.look() is None)
+    after, writes = far_side(tried), world.writes()
+
+    back, again_ = tried.undoing(receipt), tried.undoing(receipt)
+
+    assert back is not None
+    assert again_ is not None
+    assert back.digest() == again_.digest()
+    assert back.summary
+    assert back.fields or back.texts
+    assert tried.leaks(tried.ready.redact(f"{back!r} {back.fields!r} {back.texts!r}")) == []
+    assert world.writes() == writes
+    assert far_side(tried) == after
+    tried.undo(receipt)
+    await_true(lambda: tried.undoing(receipt) is None)
+
+
+@of_kind("change", having=lambda case: case.reversible and case.action != "phone.resync")
+def test_what_was_put_aside_before_the_write_undoes_it_when_the_outcome_is_lost(world: World, case: Case) -> None:
+    """The intent knows all that the receipt would have known; of a write that never came there is nothing to undo."""
+    tried = trial(world, case)
+    change = tried.look()
+    assert isinstance(change, Change)
+    before, writes = far_side(tried), world.writes()
+
+    prepared = tried.prepare(change)
+    assert world.writes() == writes
+    assert tried.undoing(prepared) is None
+    tried.undo(prepared)
+    assert (world.writes(), far_side(tried)) == (writes, before)
+
+    assert tried.apply(change).data == prepared.data
+    await_true(lambda: tried.look() is None)
+    tried.undo(prepared)
+    await_true(lambda: far_side(tried) == before)
+
+
 @of_kind("change", having=lambda case: case.reversible and case.writes)
 def test_sessions_that_only_read_refuse_to_undo(world: World, case: Case) -> None:
     """Previewing a rollback rolls nothing back."""
@@ -331,8 +375,9 @@ def test_undo_leaves_alone_what_somebody_changed_since(world: World, case: Case)
     arrange(tried, case.otherwise)
     theirs, writes = far_side(tried), world.writes()
 
-    with pytest.raises(Permanent, match="since"):
-        tried.undo(receipt)
+    for take_back in (tried.undoing, tried.undo):
+        with pytest.raises(ChangedSince, match="since"):
+            take_back(receipt)
 
     assert far_side(tried) == theirs
     assert world.writes() == writes

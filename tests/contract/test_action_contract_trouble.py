@@ -16,7 +16,7 @@ import pytest
 
 from engine.execution.attempt import Outcome
 from engine.execution.decide import Past
-from engine.model.errors import ActionFailure, InDoubt, Permanent, Temporary
+from engine.model.errors import ActionFailure, ChangedSince, InDoubt, Permanent, Temporary
 from engine.model.event import Event, ItemChanged, ItemFailed, ItemInDoubt, ItemIntended, ItemRan, ItemUnchanged
 from engine.model.plan import Receipt
 from engine.wiring.connections import Connections
@@ -33,7 +33,7 @@ Trouble = Callable[[], contextlib.AbstractContextManager[int]]
 """Opens a port where something is wrong."""
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 """Nothing of then shows late any more."""
-DECLARED = (Temporary, Permanent, InDoubt)
+DECLARED = (ChangedSince, Temporary, Permanent, InDoubt)
 
 
 def cases(having: Callable[[Case], object]) -> pytest.MarkDecorator:

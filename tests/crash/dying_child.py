@@ -6,7 +6,8 @@ from outside, and in between runs what an operator runs.
 
 Boundaries, WHAT being an event's kind: ``before append WHAT``, ``after append WHAT`` (queued, perhaps not yet on disk),
 ``inside commit WHAT`` (written, the transaction still open), ``after commit WHAT`` (on disk, nobody has been told);
-``before effect`` and ``after effect`` (round an action's write); ``after mark STATUS`` (of the outbox); ``after lease``.
+``before effect`` and ``after effect`` (round an action's write, or its undo); ``after mark STATUS`` (of the outbox);
+``after lease``.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def put_up(boundaries: Boundaries) -> None:
         original(outbox, message_id, status, *rest)
         come_to("after mark", [status])
 
-    def apply(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def effect(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         come_to("before effect")
         receipt = original(*arguments, **named)
         come_to("after effect")
@@ -96,7 +97,9 @@ def put_up(boundaries: Boundaries) -> None:
     wrap(sqlite.SqliteJournal, "acquire", acquire)
     wrap(FileOutbox, "mark", mark)
     for action in BUILT_IN.values():
-        wrap(type(action), "apply", apply)
+        wrap(type(action), "apply", effect)
+        if hasattr(action, "undo"):
+            wrap(type(action), "undo", effect)
 
 
 if __name__ == "__main__":

@@ -6,38 +6,21 @@ journal's chain is whole, and a new plan finds nothing to do.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from engine.model.run import RunStatus
-from tests.support.cli import TIMEOUT_S, Ended, environment, under_way
+from tests.support import dying
+from tests.support.cli import under_way
+from tests.support.dying import FINISH, ITEM, ROUND_THE_EFFECT, START, child, named
 from tests.support.project import Folder, Lab, inodes, project_at, served_here, statuses, wait_until
 
 HERE = Path(__file__).parent
 GIVEN = ("-i", "inventories/kestrel")
-CHILD = HERE / "dying_child.py"
-AROUND_A_COMMIT = ("before append", "after append", "inside commit", "after commit")
-
-START = [
-    ("after lease", 1),
-    *((f"{where} run_started", 1) for where in AROUND_A_COMMIT),
-]
-FINISH = [(f"{where} run_finished", 1) for where in AROUND_A_COMMIT]
-ITEM = [
-    *((f"{where} item_intended", 2) for where in AROUND_A_COMMIT),
-    ("before effect", 2), ("after effect", 2),
-    *((f"{where} item_changed", 2) for where in AROUND_A_COMMIT),
-]
 FIRST_ITEM = [("after commit item_intended", 1), ("before effect", 1), ("after effect", 1)]
 LATER_IN_CHUNK = [("before effect", 3), ("after effect", 5)]
-ROUND_THE_EFFECT = [
-    ("after append item_intended", 2), ("after commit item_intended", 2), ("before effect", 2), ("after effect", 2),
-    ("before append item_changed", 2), ("inside commit item_changed", 2),
-]
 
 
 def planned(tmp_path: Path, runbook: str, mark: str, lab: Lab) -> Folder:
@@ -47,24 +30,9 @@ def planned(tmp_path: Path, runbook: str, mark: str, lab: Lab) -> Folder:
     return folder
 
 
-def named(boundaries: list[tuple[str, int]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("boundary", "nth"), boundaries, ids=[f"{b.replace(' ', '-')}-{n}" for b, n in boundaries])
-
-
-def child(folder: Folder, boundary: str, nth: int, *arguments: str) -> Ended:
-    """``switchover`` in the process that dies."""
-    done = subprocess.run(
-        [sys.executable, str(CHILD), boundary, str(nth), str(folder.root / "trace"), "--", *arguments],
-        cwd=folder.root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
 def killed(folder: Folder, boundary: str, nth: int) -> None:
     """Applies the saved plan and is killed at the boundary."""
-    child(folder, boundary, nth, "apply", "c.plan").must(-9)
-    assert (folder.root / "trace").read_text().splitlines()[-1] == boundary
+    dying.killed(folder, boundary, nth, "apply", "c.plan")
 
 
 def taken_up(folder: Folder) -> None:
@@ -216,10 +184,8 @@ def test_a_mail_killed_while_it_was_sent_is_a_question_to_a_person(tmp_path: Pat
 
 
 def boundaries_passed(folder: Folder) -> set[str]:
-    """What a run that nobody kills comes to. The items' names go with the run's start, in one append and one commit."""
-    child(folder, "none", 0, "apply", "c.plan").must(0)
-    passed = (folder.root / "trace").read_text().splitlines()
-    return {boundary for boundary in passed if not boundary.endswith("items_named")}
+    """What a run that nobody kills comes to."""
+    return dying.passed(folder, "apply", "c.plan")
 
 
 def test_no_boundary_of_a_chunked_run_is_left_out(chunked: Folder) -> None:

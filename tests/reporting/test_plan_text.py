@@ -104,3 +104,25 @@ def test_each_absent_value_is_told_from_empty_text() -> None:
     text = printed([item])
     assert "caller_id  (none) -> ''" in text
     assert "lines      2 -> 1, b" in text
+
+
+def test_a_way_back_says_of_which_run_and_names_what_stays() -> None:
+    """What somebody changed since is told apart from what cannot be read, and what stays is listed by its reason."""
+    stream = io.StringIO()
+    printer = PlanPrinter(stream, plan_header(rollback_of="r-1", back_to="p/first"))
+    for item in (
+        PlannedItem("p/a[1]", "p/a", "p/a", "1", "a", Outlook.CHANGE, "restore 1.cfg", fields=(FieldChange("to", "2", "1"),)),
+        PlannedItem("p/a[2]", "p/a", "p/a", "2", "a", Outlook.REFUSED, why="2.cfg was changed by somebody else since"),
+        PlannedItem("p/a[3]", "p/a", "p/a", "3", "a", Outlook.NOTHING),
+        PlannedItem("p/m", "p/m", "p/m", None, "m", Outlook.STAYS, "sent", "m has no undo", reversible=False),
+    ):
+        printer.add(item)
+    printer.finish()
+    text = stream.getvalue()
+    for words in (
+        "Rollback of run r-1: ", "back to p/first, which stays", "1  to undo", "1  already as they were before the run",
+        "1  changed by somebody else since: left alone", "1  not undone", "p/m: 1 item, m has no undo",
+    ):
+        assert words in text, words
+    assert "Could not be read" not in text
+    assert "Cannot be undone" not in text

@@ -13,7 +13,7 @@ from engine.model import event as ev
 from engine.model.run import fold
 from engine.ports import Lease
 from engine.reporting.summary import format_runs, format_summary, summary_data
-from tests.support.journals import started
+from tests.support.journals import changed, started
 from tests.support.stories import big_run, eventful_run, quiet_run, recorded
 
 Golden = Callable[[str, str], None]
@@ -50,13 +50,13 @@ def test_no_runs_yet_says_how_to_start_one() -> None:
     ("events", "expected"),
     [
         ([ev.RunFinished("succeeded")], ["report"]),
-        ([ev.ItemFailed("p/s[1]", "no", "permanent"), ev.RunFinished("failed")], ["retry", "report"]),
+        ([ev.ItemFailed("p/s[1]", "no", "permanent"), ev.RunFinished("failed")], ["retry", "rollback", "report"]),
         ([ev.RunFinished("waiting")], ["resume", "report"]),
         ([ev.RunInterrupted("SIGINT")], ["resume", "report"]),
         ([ev.ItemIntended("p/s[1]", "k", "s", 1, True)], ["resume", "report"]),
         (
             [ev.ItemFailed("p/s[1]", "no", "bug"), ev.GuardTripped("p/s", 1, "0"), ev.RunFinished("tripped")],
-            ["retry", "resume", "report"],
+            ["retry", "resume", "rollback", "report"],
         ),
         ([ev.ItemInDoubt("p/s[1]", "lost"), ev.RunFinished("waiting")], ["resume", "resume", "report"]),
     ],
@@ -103,6 +103,22 @@ def test_the_data_holds_what_the_screen_says() -> None:
     assert found["steps"]["phones/registered"] == {"proved": 4, "failed": 2}
     assert [p["status"] for p in found["problems"]] == ["failed", "blocked", "failed", "in_doubt"]
     assert found["overrides"][0]["actor"] == "ana"
+
+
+def test_a_rollback_is_told_as_one() -> None:
+    """Its title says of which run it is, its items are undone and not changed, and the last look is told."""
+    state = fold(recorded([
+        started("acme", rollback_of="r-20260301-aaaa"), changed("p/s[1]"), ev.ItemSkipped("p/m", "not undone: mail"),
+        ev.RunReadBack(1, 0), ev.RunFinished("succeeded"),
+    ]))
+    text = format_summary(state)
+    assert "Rollback of run r-20260301-aaaa: Hosted PBX cutover · Acme Dental Group" in text
+    assert "read once more at the end: 1 undone, all as before the run" in text
+    assert re.search(r"undone +not undone\n", text)
+    assert summary_data(state)["rollback_of"] == "r-20260301-aaaa"
+    assert "rollback of r-20260301-aaaa" in format_runs([state])
+    failed = fold(recorded([started("acme", rollback_of="r1"), ev.ItemFailed("p/s", "no", "moved"), ev.RunFinished("failed")]))
+    assert "switchover rollback" not in format_summary(failed)
 
 
 def test_colour_only_wraps_the_same_text() -> None:

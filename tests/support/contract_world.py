@@ -443,8 +443,17 @@ class Trial:
 
     def undo(self, receipt: Receipt, *, read_only: bool = False) -> None:
         """Takes back, from the receipt as a journal gives it back."""
-        stored = Receipt(json.loads(json.dumps(receipt.data)), receipt.summary)
-        self.action.undo(stored, self.args, self.at(read_only=read_only), key="undo")  # type: ignore[attr-defined]  # Undoable
+        self.action.undo(stored(receipt), self.args, self.at(read_only=read_only), key="undo")  # type: ignore[attr-defined]  # Undoable
+
+    def prepare(self, change: Change) -> Receipt:
+        """What undoing will need, before the write."""
+        receipt: Receipt = self.action.prepare(change, self.args, self.at(read_only=True))  # type: ignore[attr-defined]
+        return receipt
+
+    def undoing(self, receipt: Receipt) -> Change | None:
+        """What taking back would change."""
+        back: Change | None = self.action.undoing(stored(receipt), self.args, self.at(read_only=True))  # type: ignore[attr-defined]
+        return back
 
     def begin(self, past: Past = NO_PAST, expected: Expected | None = None) -> Attempt:
         """One try as the engine makes it, to be driven by hand."""
@@ -464,6 +473,11 @@ class Trial:
         """Secrets in a text, the item's own too."""
         own = [str(self.item.fields[name]) for name in ("line_password", "voicemail_pin") if name in self.item.fields]
         return self.world.leaks(text, *own)
+
+
+def stored(receipt: Receipt) -> Receipt:
+    """A receipt as a journal gives it back."""
+    return Receipt(json.loads(json.dumps(receipt.data)), receipt.summary)
 
 
 def trial(world: World, case: Case, *, timeout_s: float = 8.0, settle_s: float | None = None) -> Trial:

@@ -169,6 +169,15 @@ class Put:
         return Receipt({"key": key})
 
 
+class KeepOld(Put):
+    """Knows how to put back what stood there, but not to say so beforehand."""
+
+    name: ClassVar[str] = "shelf.keep"
+
+    def undo(self, receipt: Receipt, args: PutArgs, at: Sessions, *, key: str) -> None:
+        cast(ShelfSessions, at).put(args.name, str(receipt.data["was"]))
+
+
 class PutQuickly(Put):
     """The same, said to touch this machine only: worked in chunks."""
 
@@ -237,7 +246,7 @@ class Broken(Put):
 CATALOG: Mapping[str, Action[Any, Any]] = {
     a.name: a for a in cast(
         Sequence[Action[Any, Any]],
-        (Put(), PutQuickly(), Shout(), Holds(), Cheat(), Tell(), HoldsAndTells(), Broken()),
+        (Put(), KeepOld(), PutQuickly(), Shout(), Holds(), Cheat(), Tell(), HoldsAndTells(), Broken()),
     )
 }
 
@@ -262,8 +271,7 @@ class World:
         results = Results(self.journal.last_changes("acme", "book"))
         for address, item in (state.items if state else {}).items():
             if item.status.settled:
-                gate = state.gates.get(address) if state else None
-                results.put(address, item.status, item.at, gate.outputs if gate else item.outputs)
+                results.put(address, item.status, item.at, item.outputs)
         return Scene(
             load_runbook(path), self._inventory(), CATALOG, Templates(()), ShelfSource(self.shelf, self.clock), PlainSecrets(),
             self.clock, Given("acme", self.run_id, {}, limit), results,

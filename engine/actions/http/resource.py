@@ -12,11 +12,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from engine.model.args import arg
 from engine.model.complaint import complaint_of
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
 from engine.model.secret import MASK, Secret
 from engine.ports import HttpReply, HttpSession, Sessions
@@ -112,21 +112,42 @@ class HttpResource:
         return _change(args, "change", current, differing, seen.found) if differing else None
 
     def apply(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions, *, key: str) -> Receipt:
-        write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
+        receipt = self.prepare(change, args, at)
+        _carry_out(at.http(args.connection), args, cast(_Write, change.payload))
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions) -> Receipt:
+        write = cast(_Write, change.payload)
         stored = {"kind": write.kind, "before": write.before, "after": write.after}
-        kept = at.keep.put(json.dumps(stored, sort_keys=True).encode())
-        _carry_out(at.http(args.connection), args, write)
-        return Receipt({"kept": kept}, change.summary)
+        return Receipt({"kept": at.keep.put(json.dumps(stored, sort_keys=True).encode())}, change.summary)
 
     def undo(self, receipt: Receipt, args: ResourceArgs, at: Sessions, *, key: str) -> None:
-        stored = json.loads(at.keep.get(str(receipt.data["kept"])))
-        http = at.http(args.connection)
-        if stored["kind"] == "create":
+        change = self.undoing(receipt, args, at)
+        if change is None:
+            return
+        http, back = at.http(args.connection), cast(_WayBack, change.payload)
+        if back.former is None:
             _delete(http, args.path)
-        elif stored["kind"] == "delete":
-            raise Permanent(f"{args.path} was deleted; this action cannot make it again as it was")
         else:
-            _restore(http, args, stored["before"], stored["after"])
+            _send(http, args, args.method, args.write_path or args.path, _body(args, back.former, back.now))
+
+    def undoing(self, receipt: Receipt, args: ResourceArgs, at: Sessions) -> Change | None:
+        """The fields that are not as they were before. Raises ``ChangedSince`` when somebody changed one since."""
+        stored = json.loads(at.keep.get(str(receipt.data["kept"])))
+        if stored["kind"] == "delete":
+            raise Permanent(f"{args.path} was deleted; this action cannot make it again as it was")
+        now = _read(at.http(args.connection), args)
+        if stored["kind"] == "create":
+            return None if now is None else _removal(args, now, stored["after"])
+        return _restoration(args, now, stored["before"], stored["after"])
+
+
+@dataclass(frozen=True, slots=True)
+class _WayBack:
+    """What undo has to do: put ``former`` back into the object as it is ``now``, or delete it."""
+
+    now: Mapping[str, Any]
+    former: Mapping[str, Any] | None
 
 
 # ---------------------------------------------------------------- what would change
@@ -224,20 +245,36 @@ def _create(http: HttpSession, args: ResourceArgs) -> None:
     _send(http, args, str(create.get("method") or "POST"), path, {**body, **_revealed(args.also or {})})
 
 
-def _restore(http: HttpSession, args: ResourceArgs, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    now = _read(http, args)
+def _removal(args: ResourceArgs, now: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
+    """Deleting what was created. Raises ``ChangedSince`` when it is no longer as it was created."""
+    _refuse_moved(args, now, {name: (value,) for name, value in after.items()})
+    fields = tuple(FieldChange(name, _shown(args, name, value), None) for name, value in after.items())
+    return Change(f"delete {args.path}", fields, token=digest([args.path, "delete", after]), payload=_WayBack(now, None))
+
+
+def _restoration(
+    args: ResourceArgs, now: Mapping[str, Any] | None, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Change | None:
     if now is None:
-        raise Permanent(f"{args.path} is no longer there, so its former values cannot be put back")
+        raise ChangedSince(f"{args.path} is no longer there, so its former values cannot be put back")
     # A field that was not there before is put back as null: an API has no way to say "remove".
     target = {name: before.get(name) for name in after}
-    moved = [name for name in after if not _is_one_of(_at(now, name), (target[name], after[name]), args)]
+    _refuse_moved(args, now, {name: (target[name], after[name]) for name in after})
+    current = {name: _at(now, name) for name in target}
+    differing = {name: value for name, value in current.items() if not _is_one_of(value, (target[name],), args)}
+    if not differing:
+        return None
+    is_now = {name: None if value is _ABSENT else value for name, value in differing.items()}
+    fields = tuple(FieldChange(n, _shown(args, n, value), _shown(args, n, target[n])) for n, value in is_now.items())
+    return Change(f"restore {args.path}", fields, token=digest([args.path, is_now, target]), payload=_WayBack(now, target))
+
+
+def _refuse_moved(args: ResourceArgs, now: Mapping[str, Any], may_be: Mapping[str, Sequence[object]]) -> None:
+    moved = [name for name, values in may_be.items() if not _is_one_of(_at(now, name), values, args)]
     if moved:
-        raise Permanent(
-            f"{', '.join(moved)} of {args.path} changed since by somebody else, so it is left alone. Decide which value is"
-            " right, then mark this step as done"
+        raise ChangedSince(
+            f"{', '.join(moved)} of {args.path} changed since by somebody else, so it is left alone. Decide which value is right"
         )
-    if any(not _is_one_of(_at(now, name), (target[name],), args) for name in target):
-        _send(http, args, args.method, args.write_path or args.path, _body(args, target, now))
 
 
 def _is_one_of(current: object, values: Sequence[object], args: ResourceArgs) -> bool:

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.actions.number import netsapiens, telnyx, twilio
-from engine.actions.number.provider import Fields, Line, Provider, Seen, change_of, e164, make_change, take_back
+from engine.actions.number.provider import (
+    Fields,
+    Line,
+    Provider,
+    Seen,
+    change_of,
+    e164,
+    kept_before,
+    make_change,
+    take_back,
+    taking_back,
+)
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
@@ -61,8 +72,14 @@ class NumberCallerId:
     def apply(self, change: Change | Unpredictable, args: CallerIdArgs, at: Sessions, *, key: str) -> Receipt:
         return make_change(_provider(args, at), change.payload, at.http(args.connection), at.keep)
 
+    def prepare(self, change: Change | Unpredictable, args: CallerIdArgs, at: Sessions) -> Receipt:
+        return kept_before(change.payload, at.keep)
+
     def undo(self, receipt: Receipt, args: CallerIdArgs, at: Sessions, *, key: str) -> None:
         take_back(_provider(args, at), receipt, at.http(args.connection), at.keep)
+
+    def undoing(self, receipt: Receipt, args: CallerIdArgs, at: Sessions) -> Change | None:
+        return taking_back(_provider(args, at), receipt, at.http(args.connection), at.keep)
 
 
 def _on_netsapiens(args: CallerIdArgs, shown: str, http: HttpSession) -> Seen:

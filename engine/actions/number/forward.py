@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.actions.number import telnyx, twilio
-from engine.actions.number.provider import Fields, Provider, Seen, change_of, e164, make_change, take_back
+from engine.actions.number.provider import (
+    Fields,
+    Provider,
+    Seen,
+    change_of,
+    e164,
+    kept_before,
+    make_change,
+    take_back,
+    taking_back,
+)
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
@@ -48,8 +58,14 @@ class NumberForward:
     def apply(self, change: Change | Unpredictable, args: ForwardArgs, at: Sessions, *, key: str) -> Receipt:
         return make_change(self._provider_of(args, at), change.payload, at.http(args.connection), at.keep)
 
+    def prepare(self, change: Change | Unpredictable, args: ForwardArgs, at: Sessions) -> Receipt:
+        return kept_before(change.payload, at.keep)
+
     def undo(self, receipt: Receipt, args: ForwardArgs, at: Sessions, *, key: str) -> None:
         take_back(self._provider_of(args, at), receipt, at.http(args.connection), at.keep)
+
+    def undoing(self, receipt: Receipt, args: ForwardArgs, at: Sessions) -> Change | None:
+        return taking_back(self._provider_of(args, at), receipt, at.http(args.connection), at.keep)
 
     def _provider_of(self, args: ForwardArgs, at: Sessions) -> Provider:
         return _provider(at.connection_type(args.connection), e164(args.number, "number"))

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from engine.model.complaint import complaint_of
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, FieldChange, Receipt, digest
 from engine.ports import HttpReply, HttpSession, Keep
 
@@ -71,28 +71,46 @@ def change_of(seen: Seen) -> Change | None:
 
 
 def make_change(provider: Provider, payload: object, http: HttpSession, keep: Keep) -> Receipt:
-    """Writes what ``change_of`` found and puts aside what was there before."""
+    """Writes what ``change_of`` found, having put aside what was there before."""
+    seen, receipt = cast(Seen, payload), kept_before(payload, keep)
+    provider.write(http, seen.line, seen.wanted)
+    return receipt
+
+
+def kept_before(payload: object, keep: Keep) -> Receipt:
+    """Puts aside what ``make_change`` will replace."""
     seen = cast(Seen, payload)
     before = {name: seen.line.fields.get(name) for name in seen.wanted}
     kept = keep.put(json.dumps({"id": seen.line.id, "before": before, "after": seen.wanted}, sort_keys=True).encode())
-    provider.write(http, seen.line, seen.wanted)
     return Receipt({"kept": kept}, seen.summary)
 
 
 def take_back(provider: Provider, receipt: Receipt, http: HttpSession, keep: Keep) -> None:
-    """Restores what ``make_change`` found. Raises ``Permanent`` when somebody has changed it since."""
+    """Restores what ``make_change`` found. Raises ``ChangedSince`` when somebody has changed it since."""
+    change = taking_back(provider, receipt, http, keep)
+    if change is not None:
+        line, before = cast("tuple[Line, Fields]", change.payload)
+        provider.write(http, line, before)
+
+
+def taking_back(provider: Provider, receipt: Receipt, http: HttpSession, keep: Keep) -> Change | None:
+    """What ``take_back`` would change; None when all is as it was before. Raises ``ChangedSince`` as it would."""
     stored = json.loads(keep.get(str(receipt.data["kept"])))
+    before, after = stored["before"], stored["after"]
     now = provider.read(http)
-    current = {name: now.fields.get(name) for name in stored["before"]}
-    if current == stored["before"]:
-        return
-    if now.id != stored["id"] or current != stored["after"]:
+    current = {name: now.fields.get(name) for name in before}
+    if current == before:
+        return None
+    if now.id != stored["id"] or any(value not in (before[name], after[name]) for name, value in current.items()):
         changed = ", ".join(f"{name} is {_shown(value)}" for name, value in current.items())
-        raise Permanent(
+        raise ChangedSince(
             f"it has been changed since by somebody else ({changed}), so it is left alone. Decide at the carrier which"
-            " setting is right, then mark this step as done"
+            " setting is right"
         )
-    provider.write(http, now, stored["before"])
+    differing = {name: value for name, value in current.items() if value != before[name]}
+    fields = tuple(FieldChange(name, _shown(value), _shown(before[name])) for name, value in differing.items())
+    what = f"take back: {receipt.summary}" if receipt.summary else "put back what was set before"
+    return Change(what, fields, token=digest([now.id, differing, before]), payload=(now, before))
 
 
 def _shown(value: object) -> object:

@@ -12,7 +12,7 @@ from engine.actions.phone.local_time import clock_of
 from engine.actions.phone.masking import mask_pair
 from engine.actions.phone.vendors import Model, model_of
 from engine.model.args import arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
 from engine.ports import FileSession, Sessions
 
@@ -100,38 +100,67 @@ class PhoneConfig:
 
     def apply(self, change: Change | Unpredictable, args: PhoneConfigArgs, at: Sessions, *, key: str) -> Receipt:
         """Writes the differing files in order, having kept what they held."""
-        files = at.files(args.connection)
-        written: list[dict[str, object]] = []
+        receipt, files = self.prepare(change, args, at), at.files(args.connection)
         for file in cast(tuple[FileSeen, ...], change.payload):
-            kept = None if file.before is None else at.keep.put(file.before)
             files.write(file.path, file.after)
-            written.append({"path": file.path, "kept": kept, "wrote": _digest(file.after).hex()})
-        return Receipt({"files": written}, summary=f"{len(written)} file{'s' if len(written) != 1 else ''} written")
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: PhoneConfigArgs, at: Sessions) -> Receipt:
+        """Keeps what the differing files hold."""
+        seen = cast(tuple[FileSeen, ...], change.payload)
+        files = [
+            {"path": f.path, "kept": None if f.before is None else at.keep.put(f.before), "wrote": _digest(f.after).hex()}
+            for f in seen
+        ]
+        return Receipt({"files": files}, summary=f"{len(files)} file{'s' if len(files) != 1 else ''} written")
 
     def undo(self, receipt: Receipt, args: PhoneConfigArgs, at: Sessions, *, key: str) -> None:
-        """Puts the former contents back and removes what was new, the boot file first. Raises ``Permanent``, before it touches
-        any, when somebody changed one since."""
+        """Puts the former contents back and removes what was new, the boot file first. Touches none when it may not touch all."""
+        change = self.undoing(receipt, args, at)
+        files = at.files(args.connection)
+        for former in () if change is None else cast("tuple[_Former, ...]", change.payload):
+            if former.before is None:
+                files.remove(former.path)
+            else:
+                files.write(former.path, former.before)
+
+    def undoing(self, receipt: Receipt, args: PhoneConfigArgs, at: Sessions) -> Change | None:
+        """The files that are not as they were before. Raises ``ChangedSince`` when somebody changed one since."""
         files = at.files(args.connection)
         entries = cast("list[Mapping[str, str | None]]", receipt.data["files"])
-        restorations = [found for entry in reversed(entries) if (found := _restoration(entry, files, at)) is not None]
-        for path, before in restorations:
-            if before is not None:
-                files.write(path, before)
-            elif files.can_remove:
-                files.remove(path)
-            else:
-                raise Permanent(
-                    f"{path} was new, and the protocol of connection {args.connection!r} cannot delete: remove it on the server"
-                )
+        found = tuple(former for entry in reversed(entries) if (former := _former(entry, files, at)) is not None)
+        if not found:
+            return None
+        stuck = next((former for former in found if former.before is None), None)
+        if stuck is not None and not files.can_remove:
+            raise Permanent(
+                f"{stuck.path} was new, and the protocol of connection {args.connection!r} cannot delete: remove it on the server"
+            )
+        family = model_of(args.vendor, args.model).family
+        texts = tuple(
+            TextChange.later(f.path, partial(mask_pair, family, f.now, f.before, at.redact), is_new=f.now is None) for f in found
+        )
+        token = hashlib.sha256(b"".join(_digest(side) for f in found for side in (f.now, f.before)))
+        names = ", ".join(former.path for former in found)
+        verb = "restore" if any(former.before is not None for former in found) else "remove"
+        return Change(f"{verb} {names}", texts=texts, token=token.hexdigest()[:32], payload=found)
 
 
-def _restoration(entry: Mapping[str, str | None], files: FileSession, at: Sessions) -> tuple[str, bytes | None] | None:
-    """The path of a receipt's file and what it held, None for nothing; None when that is so already."""
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """A file that is not as it was before the change: what it holds now and what it held, None for nothing."""
+
+    path: str
+    now: bytes | None
+    before: bytes | None
+
+
+def _former(entry: Mapping[str, str | None], files: FileSession, at: Sessions) -> _Former | None:
     path, kept = str(entry["path"]), entry["kept"]
     before, now = None if kept is None else at.keep.get(kept), files.read(path)
     if now is not None and now != before and _digest(now).hex() != entry["wrote"]:
-        raise Permanent(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
-    return None if now == before else (path, before)
+        raise ChangedSince(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
+    return None if now == before else _Former(path, now, before)
 
 
 def phone_facts(model: Model, args: PhoneConfigArgs) -> dict[str, object]:

@@ -23,20 +23,19 @@ _FORMS = {
 
 
 def mask_pair(
-    family: Family, before: bytes | None, after: bytes, redact: Callable[[str], str],
-) -> tuple[str | None, str]:
-    """Both sides fit to be shown. Values under secret keys become ``***``; where they differ, ``*** (old)`` and ``*** (new)``."""
+    family: Family, before: bytes | None, after: bytes | None, redact: Callable[[str], str],
+) -> tuple[str | None, str | None]:
+    """Both sides fit to be shown, None for a side that does not exist. Values under secret keys become ``***``; where they
+    differ, ``*** (old)`` and ``*** (new)``."""
     pattern = _pattern(family)
-    new = after.decode()
-    if before is None:
-        return None, redact(pattern.sub(_masked, new))
-    old = _text(before)
-    if old is None:
-        return f"({len(before)} bytes that are not text)\n", redact(pattern.sub(_masked, new))
-    changed = _differing(list(_secrets(pattern, old)), list(_secrets(pattern, new)))
+    old, new = _text(before), _text(after)
+    if old is None or new is None:
+        changed: frozenset[str] = frozenset()
+    else:
+        changed = _differing(list(_secrets(pattern, old)), list(_secrets(pattern, new)))
     return (
-        redact(pattern.sub(_marker(changed, "old"), old)),
-        redact(pattern.sub(_marker(changed, "new"), new)),
+        None if old is None else redact(pattern.sub(_marker(changed, "old"), old)),
+        None if new is None else redact(pattern.sub(_marker(changed, "new"), new)),
     )
 
 
@@ -46,12 +45,15 @@ def _pattern(family: Family) -> re.Pattern[str]:
     return re.compile(_FORMS[family.form].replace("{keys}", f"(?:{keys})"))
 
 
-def _text(data: bytes) -> str | None:
+def _text(data: bytes | None) -> str | None:
+    """As text; what is none is said to be none."""
+    if data is None:
+        return None
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text
+        text = "\0"
+    return f"({len(data)} bytes that are not text)\n" if "\0" in text else text
 
 
 def _secrets(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, str]]:
@@ -70,6 +72,9 @@ def _masked(match: re.Match[str]) -> str:
 
 
 def _marker(changed: frozenset[str], side: str) -> Callable[[re.Match[str]], str]:
+    if not changed:
+        return _masked
+
     def mask(match: re.Match[str]) -> str:
         mark = f" ({side})" if match["key"].lower() in changed else ""
         return f"{match['head']}{MASK}{mark}{match['tail']}"

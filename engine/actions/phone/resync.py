@@ -121,6 +121,10 @@ class PhoneResync:
     def undo(self, receipt: Receipt, args: PhoneResyncArgs, at: Sessions, *, key: str) -> None:
         """Does nothing: what a phone fetched is replaced by its next resync, not by taking this one back."""
 
+    def undoing(self, receipt: Receipt, args: PhoneResyncArgs, at: Sessions) -> Change | None:
+        """Nothing."""
+        return None
+
 
 def _event(args: PhoneResyncArgs) -> str:
     family = model_of(args.vendor, args.model).family

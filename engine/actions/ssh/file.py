@@ -6,6 +6,7 @@ One exchange reads it with its mode and owner, one replaces it in one step: nobo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -13,7 +14,7 @@ from engine.actions.ssh.script import last_words
 from engine.actions.tftp.file import mask_lookalikes
 from engine.model import posix_file
 from engine.model.args import BadArgument, arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable
 from engine.model.posix_file import remote_path
 from engine.ports import CommandResult, Sessions, ShellSession
@@ -105,28 +106,66 @@ class SshFile:
 
     def apply(self, change: Change | Unpredictable, args: SshFileArgs, at: Sessions, *, key: str) -> Receipt:
         """Replaces the file in one exchange, having kept what it held."""
+        receipt, wanted = self.prepare(change, args, at), cast(FileSeen, change.payload).wanted
+        _write(at.shell(args.connection, args.host), _path(args, at), wanted, args.mode, args.owner, args.group)
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: SshFileArgs, at: Sessions) -> Receipt:
+        """Keeps content, mode and owner."""
         seen = cast(FileSeen, change.payload)
         held = seen.held
         kept = None if held is None else at.keep.put(held.content)
-        _write(at.shell(args.connection, args.host), _path(args, at), seen.wanted, args.mode, args.owner, args.group)
         before = {} if held is None else {"mode": f"{held.mode:o}", "uid": held.uid, "gid": held.gid}
         return Receipt({"path": args.path, "kept": kept, "wrote": _digest(seen.wanted), **before}, summary=change.summary)
 
     def undo(self, receipt: Receipt, args: SshFileArgs, at: Sessions, *, key: str) -> None:
-        """Puts back content, mode and owner, or removes a file that was new. Raises ``Permanent`` when it was changed since."""
+        """Puts back content, mode and owner, or removes a file that was new."""
+        if self.undoing(receipt, args, at) is None:
+            return
         data, path = receipt.data, _path(args, at)
-        shell = at.shell(args.connection, args.host)
-        held, _ = _read(shell, path)
-        kept = data["kept"]
-        before = None if kept is None else at.keep.get(str(kept))
-        if held is not None and _digest(held.content) != data["wrote"] and held.content != before:
-            raise Permanent(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
-        if before is None:
+        shell, kept = at.shell(args.connection, args.host), data["kept"]
+        if kept is None:
             _remove(shell, path)
             return
-        owned = args.owner is not None or args.group is not None
-        owner, group = (str(data["uid"]), str(data["gid"])) if owned else (None, None)
-        _write(shell, path, before, str(data["mode"]), owner, group)
+        owner, group = (str(data["uid"]), str(data["gid"])) if _is_owned(args) else (None, None)
+        _write(shell, path, at.keep.get(str(kept)), str(data["mode"]), owner, group)
+
+    def undoing(self, receipt: Receipt, args: SshFileArgs, at: Sessions) -> Change | None:
+        """Content, mode and owner that are not as they were. Raises ``ChangedSince`` when somebody changed the content since."""
+        data, path = receipt.data, _path(args, at)
+        held, _ = _read(at.shell(args.connection, args.host), path)
+        before = None if data["kept"] is None else at.keep.get(str(data["kept"]))
+        if held is None and before is None:
+            return None
+        if held is not None and _digest(held.content) != data["wrote"] and held.content != before:
+            why = f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand"
+            raise ChangedSince(why)
+        fields = () if held is None or before is None else _former_fields(args, held, data)
+        same = held is not None and held.content == before
+        if same and not fields:
+            return None
+        now = None if held is None else held.content
+        now_shown, before_shown = (None if side is None else shown(side, at) for side in (now, before))
+        return Change(
+            f"{'remove' if before is None else 'restore'} {args.path}",
+            fields=fields,
+            texts=() if same else (TextChange(args.path, now_shown, before_shown),),
+            token="-".join("absent" if side is None else _digest(side) for side in (now, before)),
+        )
+
+
+def _is_owned(args: SshFileArgs) -> bool:
+    return args.owner is not None or args.group is not None
+
+
+def _former_fields(args: SshFileArgs, held: Held, data: Mapping[str, object]) -> tuple[FieldChange, ...]:
+    """Mode, and owner where the step sets one, that differ from what the receipt says of before."""
+    mode = int(str(data["mode"]), 8)
+    changes = [] if held.mode == mode else [FieldChange("mode", f"{held.mode:04o}", f"{mode:04o}")]
+    if _is_owned(args):
+        sides = (("owner", held.uid, data["uid"]), ("group", held.gid, data["gid"]))
+        changes += [FieldChange(name, now, before) for name, now, before in sides if now != before]
+    return tuple(changes)
 
 
 def _path(args: SshFileArgs, at: Sessions) -> str:

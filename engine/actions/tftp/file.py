@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from engine.model.args import BadArgument, arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
 from engine.model.secret import MASK
 from engine.ports import Sessions
@@ -83,24 +83,41 @@ class TftpFile:
 
     def apply(self, change: Change | Unpredictable, args: TftpFileArgs, at: Sessions, *, key: str) -> Receipt:
         """Writes it, having kept what it held."""
+        receipt = self.prepare(change, args, at)
+        at.files(args.connection).write(args.path, cast(FileSeen, change.payload).after)
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: TftpFileArgs, at: Sessions) -> Receipt:
+        """Keeps what the file holds."""
         seen = cast(FileSeen, change.payload)
         kept = None if seen.before is None else at.keep.put(seen.before)
-        at.files(args.connection).write(args.path, seen.after)
         data = {"path": args.path, "kept": kept, "wrote": _digest(seen.after).hex()}
         return Receipt(data, summary=f"{args.path}: {len(seen.after)} bytes written")
 
     def undo(self, receipt: Receipt, args: TftpFileArgs, at: Sessions, *, key: str) -> None:
-        """Writes back what the file held. Raises ``Permanent`` when it was new, which TFTP cannot delete, and when somebody
-        changed it since."""
+        """Writes back what the file held."""
+        change = self.undoing(receipt, args, at)
+        if change is not None:
+            at.files(args.connection).write(str(receipt.data["path"]), cast(bytes, change.payload))
+
+    def undoing(self, receipt: Receipt, args: TftpFileArgs, at: Sessions) -> Change | None:
+        """The file, when it is not as it was before. Raises ``Permanent`` when it was new, which TFTP cannot delete, and
+        ``ChangedSince`` when somebody changed it since."""
         path, kept = str(receipt.data["path"]), receipt.data["kept"]
+        now = at.files(args.connection).read(path)
         if kept is None:
+            if now is None:
+                return None
             raise Permanent(f"{path} was new, and TFTP has no way to delete it: remove it on the server itself")
-        files, before = at.files(args.connection), at.keep.get(str(kept))
-        now = files.read(path)
+        before = at.keep.get(str(kept))
         if now is not None and now != before and _digest(now).hex() != receipt.data["wrote"]:
-            raise Permanent(f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand")
-        if now != before:
-            files.write(path, before)
+            why = f"{path} was changed by somebody else since: it is left alone. Look at it, then restore it by hand"
+            raise ChangedSince(why)
+        if now == before:
+            return None
+        shown_now = None if now is None else at.redact(mask_lookalikes(_shown(now)))
+        text = TextChange(path, shown_now, at.redact(mask_lookalikes(_shown(before))))
+        return Change(f"restore {path}", texts=(text,), token=_token(FileSeen(now, before)), payload=before)
 
 
 _HINTS = ("pass", "secret", "token", "apikey", "api_key", "credential")

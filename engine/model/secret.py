@@ -1,6 +1,6 @@
 """Values that must never be shown.
 
-A reference (``env:NAME``, ``file:PATH``, ``keyring:SERVICE/USER``) may stand in any file; what it points to lives only in
+A reference (``env:NAME``, ``file:PATH``, ``vault:MOUNT/PATH#FIELD``, ...) may stand in any file; what it points to lives only in
 a ``Secret`` and leaves it through ``reveal`` at the moment a transport needs it.
 """
 

@@ -22,7 +22,7 @@ from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
-from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut
+from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut, masked_by
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
@@ -101,6 +101,10 @@ def open_stage(loaded: Loaded, journal: Journal | None, run: str, stop: Stop, st
         work = scene.work()
         _require_secrets(loaded, work, source)
         yield Stage(loaded, scene, source, work, known, outbox)
+    except Exception as error:
+        # The report of a bug quotes it, and it may quote a secret.
+        masked_by(error, known.redact)
+        raise
     finally:
         source.close()
 

@@ -25,6 +25,7 @@ from tests.support.sshd import free_port
 
 RUNBOOK = """switchover: 1
 name: canaries
+inputs: {gate: {type: secret, required: true}}
 phases:
   - name: phones
     steps:
@@ -42,7 +43,9 @@ phases:
         with:
           connection: "api"
           path: "/doors/{{ item.name }}"
-          fields: {code: "{{ item.door_secret }}", note: "set with {{ portal_token }} for {{ item.door_secret }}"}
+          fields:
+            code: "{{ item.door_secret }}"
+            note: "set with {{ portal_token }} and {{ inputs.gate }} for {{ item.door_secret }}"
       - name: basic
         action: http.resource
         for_each: doors
@@ -80,7 +83,9 @@ PHONES = """mac,vendor,model,extension,line_password,admin_password
 VARIABLES = {
     "CANARY_TOKEN": "canary-token-7Qx+/Zp==", "CANARY_HEADER": "canary header; 81 & 2", "CANARY_MAIL": "canary-mail-5x1",
     "CANARY_VARIABLE": 'canary "variable" <9>', "CANARY_ADMIN": "canary-admin-%41",
+    "CANARY_INPUT": "canary-input-~1\\2",
 }
+NAMED = ("runbooks/canaries.yml", "-i", "inventories/canary", "--set", "gate=env:CANARY_INPUT")
 FILES = {
     "password": "canary:password/é", "doors.yml": "good: canary-good-&4711\nbad: canary-bad-?4712\n",
     "lines.yml": "101: canary-line-<4714>\n",
@@ -156,14 +161,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]
 
 def everything(folder: Folder) -> list[Ended]:
     """One evening, every command and every form of output."""
-    named = ("runbooks/canaries.yml", "-i", "inventories/canary")
     commands: list[tuple[object, ...]] = [
-        ("validate", *named), ("plan", *named, "--verbose", "--out", "c.plan"), ("plan", *named, "--output", "json"),
-        ("plan", *named, "--output", "jsonl"), ("show", "c.plan"), ("show", "c.plan", "--output", "json"),
+        ("validate", *NAMED), ("plan", *NAMED, "--verbose", "--out", "c.plan"), ("plan", *NAMED, "--output", "json"),
+        ("plan", *NAMED, "--output", "jsonl"), ("show", "c.plan"), ("show", "c.plan", "--output", "json"),
         ("apply", "c.plan", "--log", "e.log"), ("retry", "--output", "jsonl", "--log", "e.log"), ("status",),
         ("status", "--output", "json"),
         ("report", "--html", "r.html", "--csv", "r.csv", "--junit", "r.xml", "--jsonl", "r.jsonl"),
-        ("report", "--output", "json"), ("apply", *named, "--yes", "--output", "json"),
+        ("report", "--output", "json"), ("apply", *NAMED, "--yes", "--output", "json"),
     ]
     return [folder.quick(*command) for command in commands]
 
@@ -184,6 +188,7 @@ def test_no_canary_is_found_outside_its_cage(folder: Folder) -> None:
         (where, part, text[max(0, text.index(part) - 60):][:160])
         for where, text in texts.items() for secret in SECRETS for part in recognisable(secret) if part in text
     ]
+    assert '"gate":"env:CANARY_INPUT"' in texts["c.plan"]
     assert not found, f"{len(found)}: {found[0]}"
 
 
@@ -194,7 +199,7 @@ def test_the_report_of_a_bug_has_none_either(folder: Folder, monkeypatch: pytest
         raise RuntimeError(f"token {VARIABLES['CANARY_TOKEN']} met {quote(VARIABLES['CANARY_VARIABLE'])}")
 
     monkeypatch.setattr(Planner, "plan", burst)
-    told = folder.quick("plan", "runbooks/canaries.yml", "-i", "inventories/canary").must(70).text
+    told = folder.quick("plan", *NAMED).must(70).text
     named = re.search(r"\S*switchover-bug-\w+\.txt", told)
     assert named is not None
     report = Path(named[0])

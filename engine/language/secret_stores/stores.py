@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.language.secret_stores.age import AgeStore
+from engine.language.secret_stores.ask import AskStore
 from engine.language.secret_stores.env import EnvStore
 from engine.language.secret_stores.file import FileStore
 from engine.language.secret_stores.keyring import KeyringStore
@@ -13,6 +14,7 @@ from engine.language.secret_stores.vault import VaultStore
 
 STORES: Mapping[str, type[Store]] = {
     "env": EnvStore, "file": FileStore, "keyring": KeyringStore, "vault": VaultStore, "age": AgeStore,
+    "ask": AskStore,
 }
 
 

@@ -63,6 +63,13 @@ class ItemState:
     open_intent: bool = False
     attempt: int = 0
     answer: str = ""
+    cause: str = ""
+    """Of a failure: temporary, permanent, moved or bug."""
+
+    @property
+    def moved(self) -> bool:
+        """It was not as the plan showed it: only a new plan helps, and trying again would fail again."""
+        return self.status is ItemStatus.FAILED and self.cause == "moved"
 
 
 @dataclass(slots=True)
@@ -96,6 +103,19 @@ class RunState:
         for item in self.items.values():
             counted[item.status.value] = counted.get(item.status.value, 0) + 1
         return counted
+
+    def moved(self) -> list[str]:
+        """Addresses that were not as the plan showed them."""
+        return [address for address, item in self.items.items() if item.moved]
+
+    def to_try_again(self) -> list[str]:
+        """Addresses that failed in a way that trying again may help, and those that wait for them in their lanes."""
+        moved = set(self.moved())
+        return [
+            address for address, item in self.items.items()
+            if (item.status is ItemStatus.FAILED and address not in moved)
+            or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+        ]
 
     def item(self, address: str) -> ItemState:
         """The state of an address, made when first heard of."""
@@ -162,6 +182,7 @@ def _retried(state: RunState, event: Any, at: datetime) -> None:
 def _failed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
+    item.cause = event.cause
     item.open_intent = item.open_intent and not event.nothing_done
 
 

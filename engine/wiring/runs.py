@@ -366,9 +366,8 @@ def read_run(journal: Journal, wanted: str | None) -> RunState:
 
 
 def reopened(state: RunState, who: str) -> list[ev.Event]:
-    """What ``retry`` puts back: everything that failed, and what was blocked by it."""
-    again = (ItemStatus.FAILED, ItemStatus.BLOCKED)
-    return [ev.ItemReopened(address, who) for address, item in state.items.items() if item.status in again]
+    """What ``retry`` puts back: what failed, and what was blocked by it; but not what moved since the plan."""
+    return [ev.ItemReopened(address, who) for address in state.to_try_again()]
 
 
 def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: str) -> list[ev.Event]:

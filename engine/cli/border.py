@@ -14,7 +14,7 @@ import click
 from engine import __version__
 from engine.cli.output import wants_color
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import ActionFailure, SwitchoverError
+from engine.model.errors import ActionFailure, SwitchoverError, masked
 from engine.reporting.diagnostics import format_diagnostics
 
 _BUG = 70
@@ -48,7 +48,7 @@ def _mark() -> str:
 
 
 def _report_bug(error: Exception) -> int:
-    trace = "".join(traceback.format_exception(error))
+    trace = masked(error, "".join(traceback.format_exception(error)))
     details = (
         f"switchover {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"{datetime.now(UTC).isoformat()}\n\n{trace}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from engine.cli.apply import command as apply_command
+from engine.cli.init import close_secrets
 from engine.cli.lab import start_lab
 from engine.cli.output import say
 from engine.cli.plan import command as plan_command
@@ -53,6 +54,7 @@ def _enter(folder: Path) -> Project:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("runbooks", "inventories"):
         shutil.copytree(shipped(name), folder / name, dirs_exist_ok=True)
+    close_secrets(folder)
     os.chdir(folder)
     return Project(folder)
 

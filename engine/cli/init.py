@@ -36,9 +36,16 @@ def command(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("runbooks", "inventories", "schemas"):
         shutil.copytree(shipped(name), folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    close_secrets(folder)
     (folder / "templates").mkdir()
     (folder / ".gitignore").write_text(_IGNORE, encoding="utf-8")
     (folder / "README.md").write_text(_README, encoding="utf-8")
     data(str(folder))
     say(f"Started. Next:\n  cd {folder}\n  switchover validate runbooks/hosted-pbx-cutover.yml -i inventories/example-dental")
     return 0
+
+
+def close_secrets(folder: Path) -> None:
+    """Files of secrets are for their owner alone, as they have to be before they are used; a package knows no modes."""
+    for file in folder.glob("inventories/*/secrets/*"):
+        file.chmod(0o600)

@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 
 from engine.cli.options import ignore_window_option, log_option, output_option
+from engine.cli.output import say
 from engine.cli.resume import take_up
 from engine.cli.running import Watch
 from engine.model.errors import SwitchoverError
 from engine.model.event import Event
 from engine.model.run import RunState
+from engine.reporting.terminal import many
+from engine.reporting.wording import plan_again
 from engine.wiring.runs import actor, reopened
 
 
@@ -22,10 +25,15 @@ from engine.wiring.runs import actor, reopened
 @output_option
 @log_option
 def command(run: str | None, ignore_window: str | None, output: str, log: Path | None) -> int:
-    """Try again what failed in RUN (default: the newest), and what was blocked by it."""
+    """Try again what failed in RUN (default: the newest), and what was blocked by it. What moved since the plan is left."""
 
     def failed(state: RunState) -> Sequence[Event]:
-        events = reopened(state, actor())
+        events, moved = reopened(state, actor()), len(state.moved())
+        left = f"{many(moved, 'item')} not as the plan showed them: only a new plan helps. Look again: {plan_again(state)}"
+        if moved and not events:
+            raise SwitchoverError(f"Trying again would not help in run {state.run}", left)
+        if moved:
+            say(f"Left alone: {left}")
         if not events:
             raise SwitchoverError(f"Nothing failed in run {state.run}", f"To go on with it: switchover resume {state.run}")
         return events

@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 from engine.language.nearest import did_you_mean, listed
+from engine.language.secret_names import is_reference
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.runbook import Input, Runbook
 
 
 def resolve_inputs(runbook: Runbook, given: Mapping[str, str]) -> Mapping[str, object]:
-    """Every input of the runbook with its value: as given, else its default, else None.
+    """Every input of the runbook with its value: as given, else its default, else None. Of a secret, the reference to it.
 
     Raises ``InvalidInput`` with all problems: unknown names, wrong types, values outside the choices, missing ones.
     """
@@ -40,6 +41,8 @@ def _unknown(runbook: Runbook, given: Mapping[str, str]) -> Iterator[Diagnostic]
 def _value(declared: Input, given: Mapping[str, str]) -> object:
     text = given.get(declared.name)
     if text is None:
+        if declared.required and declared.type == "secret":
+            return f"ask:{declared.name}"
         if declared.required:
             about = f" {declared.description}" if declared.description else ""
             raise ValueError(f"{declared.name!r} must be given: --set {declared.name}=VALUE.{about}")
@@ -78,6 +81,17 @@ def _boolean(name: str, text: str) -> object:
     return found
 
 
+def _secret(name: str, text: str) -> object:
+    if not is_reference(text):
+        # Not a word of what was given: it may be the secret.
+        raise ValueError(
+            f"{name!r} is a secret, and a value given with --set would stay in the shell's history and show in the list of "
+            f"processes. Give a reference to it (--set {name}=env:NAME), or leave it out if it is required, to be asked for it. "
+            "Change the secret, if this was it."
+        )
+    return text
+
+
 _CONVERT: Mapping[str, Callable[[str, str], object]] = {
-    "string": _string, "integer": _integer, "number": _number, "boolean": _boolean,
+    "string": _string, "integer": _integer, "number": _number, "boolean": _boolean, "secret": _secret,
 }

@@ -12,6 +12,7 @@ from engine.language.durations import seconds_of
 from engine.language.gate_reader import gate_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
+from engine.language.secret_names import is_reference, masked_line
 from engine.language.time_zones import is_time_zone, unknown_time_zone
 from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
@@ -169,7 +170,9 @@ class _Reader:
         if default is not None and raw.get("required"):
             detail = "A required input is always given, so its default would never count. Remove one of the two."
             self._problem("Default without effect", detail, (*path, "default"))
-        if default is not None and choices and default not in choices:
+        if choices and raw["type"] == "secret":
+            self._problem("Choices of a secret", "What one can choose from is no secret. Remove the choices.", (*path, "choices"))
+        elif default is not None and choices and default not in choices:
             detail = f"{default!r} is not one of the choices {listed(map(str, choices))}."
             self._problem("Not one of the choices", detail, (*path, "default"))
         return Input(name, raw["type"], raw.get("description", ""), default, raw.get("required", False), choices)
@@ -177,6 +180,13 @@ class _Reader:
     def _typed(self, kind: str, value: object, path: DataPath) -> object:
         if kind == "string":
             return value if isinstance(value, str) else written(self.document, path) or str(value)
+        if kind == "secret":
+            if not (isinstance(value, str) and is_reference(value)):
+                detail = "A runbook is no place for a secret. Give a reference, such as env:NAME, or no default."
+                span = self.document.source.value(path)
+                line = masked_line(self.document.source.line(span.line), {"secret": value})
+                self.problems.append(Diagnostic("Secret written out", detail, span, line))
+            return value
         fits = {"integer": type(value) is int, "number": type(value) in (int, float), "boolean": type(value) is bool}
         if not fits[kind]:
             self._problem("Wrong type", f"This input is of type {kind}, and {value!r} is not.", path)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from engine.model.secret import MASK
 
-_KINDS = ("env:", "file:", "keyring:")
+_KINDS = ("env:", "file:", "keyring:", "vault:", "age:", "ask:")
+"""Of the stores in ``secret_stores``, which this module cannot import: their readers mask lines by it."""
 _SECRET_NAME = re.compile(r"(?:\A|_)(?:password|passphrase|secret|pin|token)\Z|\Aapi_key\Z")
 _SECRET_SETTING = re.compile(
     r"""(?P<name>["']?\b(?:\w*_)?(?:password|passphrase|secret|pin|token|api_key)["']?\s*:\s*)"""

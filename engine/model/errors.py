@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -82,3 +83,17 @@ class ChangedSince(Permanent):
 
 class InDoubt(Permanent):
     """The effect may or may not have happened and cannot be read back. ``why`` says where a person can look."""
+
+
+_MASK = "masked_by"
+
+
+def masked_by(error: Exception, redact: Callable[[str], str]) -> None:
+    """Notes on an error how to mask what is written about it, for where nothing is known of secrets any more."""
+    error.__dict__[_MASK] = redact
+
+
+def masked(error: Exception, text: str) -> str:
+    """A text about an error, masked as was noted on it."""
+    redact: Callable[[str], str] = error.__dict__.get(_MASK, str)
+    return redact(text)

@@ -74,6 +74,13 @@ class ItemState:
     answer: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """What it came to, for later steps."""
+    cause: str = ""
+    """Of a failure: temporary, permanent, moved or bug."""
+
+    @property
+    def moved(self) -> bool:
+        """It was not as the plan showed it: only a new plan helps, and trying again would fail again."""
+        return self.status is ItemStatus.FAILED and self.cause == "moved"
 
 
 @dataclass(slots=True)
@@ -121,6 +128,19 @@ class RunState:
         for item in self.items.values():
             counted[item.status.value] = counted.get(item.status.value, 0) + 1
         return counted
+
+    def moved(self) -> list[str]:
+        """Addresses that were not as the plan showed them."""
+        return [address for address, item in self.items.items() if item.moved]
+
+    def to_try_again(self) -> list[str]:
+        """Addresses that failed in a way that trying again may help, and those that wait for them in their lanes."""
+        moved = set(self.moved())
+        return [
+            address for address, item in self.items.items()
+            if (item.status is ItemStatus.FAILED and address not in moved)
+            or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+        ]
 
     def item(self, address: str) -> ItemState:
         """The state of an address, made when first heard of."""
@@ -210,6 +230,7 @@ def _forget_if_nothing_done(item: ItemState, event: Any) -> None:
 def _failed(state: RunState, event: Any, at: datetime) -> None:
     item = state.item(event.address)
     item.status, item.why, item.at, item.attempt = ItemStatus.FAILED, event.why, at, event.attempt
+    item.cause = event.cause
     _forget_if_nothing_done(item, event)
 
 

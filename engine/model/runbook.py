@@ -111,6 +111,7 @@ class Input:
 
     name: str
     type: str
+    """``string``, ``integer``, ``number``, ``boolean``, or ``secret``: a reference to the value, which is kept instead of it."""
     description: str = ""
     default: object = None
     required: bool = False

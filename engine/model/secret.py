@@ -1,19 +1,25 @@
 """Values that must never be shown.
 
-A reference (``env:NAME``, ``file:PATH``, ``keyring:SERVICE/USER``) may stand in any file; what it points to lives only in
+A reference (``env:NAME``, ``file:PATH``, ``vault:MOUNT/PATH#FIELD``, ...) may stand in any file; what it points to lives only in
 a ``Secret`` and leaves it through ``reveal`` at the moment a transport needs it.
 """
 
 from __future__ import annotations
 
 import binascii
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from html import escape
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 4
 """Shorter values are masked by the field they stand in, not by search: replacing every ``12`` would ruin the text."""
+_LONG_ENOUGH = 6
+"""Bytes from which a value is recognised in the middle of base64."""
+CUT = "..."
+"""Ends a text that was cut short."""
 _MANY = 4
 """Values past which one pattern is quicker than a search for each form."""
 
@@ -53,7 +59,7 @@ class Secret:
 
 
 class Redactor:
-    """Replaces known secret values in text, also base64- and URL-encoded.
+    """Replaces known secret values in text, also encoded in the ways that systems repeat what they were sent.
 
     Each item has one of its own for its few secrets, asked once or twice: building a pattern would cost far more than
     searching for each form in turn. A customer's connections together have many forms, and theirs is asked all the time.
@@ -75,17 +81,53 @@ class Redactor:
             if len(self._values) > _MANY:
                 self._pattern = re.compile("|".join(map(re.escape, self._forms)))
         if self._pattern is not None:
-            return self._pattern.sub(MASK, text)
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
+            text = self._pattern.sub(MASK, text)
+        else:
+            for form in self._forms:
+                text = text.replace(form, MASK)
+        return self._without_stumps(text) if CUT in text else text
+
+    def _without_stumps(self, text: str) -> str:
+        """Masks the beginning of a secret that stands where a text was cut short: it was cut before anybody could mask it."""
+        before, *after = text.split(CUT)
+        parts = [*map(self._without_stump, [before, *after[:-1]]), after[-1]]
+        return CUT.join(parts)
+
+    def _without_stump(self, text: str) -> str:
+        longest = max((_overlap(text, form) for form in self._forms or ()), default=0)
+        return text[: len(text) - longest] + MASK if longest >= _SHORTEST else text
+
+
+def _overlap(text: str, form: str) -> int:
+    """How many characters at the end of a text are the beginning of a form."""
+    end = text[-len(form):]
+    start = end.find(form[:_SHORTEST])
+    while start >= 0:
+        if form.startswith(end[start:]):
+            return len(end) - start
+        start = end.find(form[:_SHORTEST], start + 1)
+    return 0
 
 
 def _encodings(value: str) -> set[str]:
     raw = value.encode()
-    encoded = binascii.b2a_base64(raw, newline=False).decode()
-    url_safe = encoded.replace("+", "-").replace("/", "_")
-    forms = {value, raw.hex(), encoded, encoded.rstrip("="), url_safe, url_safe.rstrip("=")}
+    in_hex = raw.hex()
+    forms = {value, in_hex, in_hex.upper(), *_in_base64(raw)}
     if _NOT_PLAIN.search(value):
-        forms |= {quote(value, safe=""), quote_plus(value)}
+        forms |= {quote(value, safe=""), quote(value), quote_plus(value), escape(value), escape(value, quote=False)}
+        forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     return forms
+
+
+def _in_base64(raw: bytes) -> Iterator[str]:
+    """Alone, and as it comes out behind something else, such as the user's name in HTTP's basic credentials."""
+    whole = binascii.b2a_base64(raw, newline=False).decode()
+    found = [whole, whole.rstrip("=")]
+    if len(raw) >= _LONG_ENOUGH:
+        for ahead, shared in ((1, 2), (2, 3)):
+            shifted = binascii.b2a_base64(bytes(ahead) + raw, newline=False).decode().rstrip("=")
+            # The first and last characters hold bits of what stands beside it.
+            found.append(shifted[shared : (ahead + len(raw)) * 8 // 6])
+        found.append(whole[: len(raw) * 8 // 6])
+    yield from found
+    yield from (form.replace("+", "-").replace("/", "_") for form in found)

@@ -106,6 +106,7 @@ class Given:
     scope: str
     run: str
     inputs: Mapping[str, object]
+    """Of secrets, the references."""
     limit: tuple[str, ...] = ()
     started: datetime | None = None
     """When the run started; None while only planning."""
@@ -133,6 +134,7 @@ class Scene:
         self._directory = Directory(runbook)
         self._compiled = {step.address: self._compile(step, catalog) for step in runbook.steps()}
         self._vars = secrets.variables({**runbook.defaults, **inventory.defaults})
+        self._inputs = {**given.inputs, **secrets.variables(_secret_inputs(runbook, given.inputs))}
         self._fixed = self._fixed_names()
 
     def begin_run(self, started: datetime) -> None:
@@ -258,9 +260,9 @@ class Scene:
     def _fixed_names(self) -> dict[str, Any]:
         inventory = self.inventory
         names: dict[str, Any] = {
-            **self._vars, **self.given.inputs,
-            "vars": {**self._vars, **self.given.inputs},
-            "inputs": self.given.inputs,
+            **self._vars, **self._inputs,
+            "vars": {**self._vars, **self._inputs},
+            "inputs": self._inputs,
             "people": inventory.people,
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
             "run": RunView(self.given.scope, self.results, self.given.past or self.given.run, self.given.started),
@@ -273,7 +275,7 @@ class Scene:
         if item is not None:
             own = fields.get("vars")
             if isinstance(own, Mapping):
-                context.update({**self._vars, **own, **self.given.inputs})
+                context.update({**self._vars, **own, **self._inputs})
             context["item"] = fields
         context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)
         return context
@@ -304,6 +306,11 @@ class Scene:
             "Unsuitable argument", f"{address}: {compiled.action.name} cannot take {error.name}: {error.why}.",
             span, source.line(span.line),
         )
+
+
+def _secret_inputs(runbook: Runbook, inputs: Mapping[str, object]) -> dict[str, object]:
+    """The references among the inputs. Another input may begin like one and is none."""
+    return {name: value for name, value in inputs.items() if name in runbook.inputs and runbook.inputs[name].type == "secret"}
 
 
 def _both(outer: Callable[[str], str], values: list[str]) -> Callable[[str], str]:

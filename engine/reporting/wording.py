@@ -64,7 +64,6 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
     if alive:
         return [(f"switchover status {state.run}", "see how far it is; Ctrl-C where it runs stops it safely")]
     steps = []
-    counts = state.counts()
     doubtful = next((address for address, item in state.items.items() if item.status is ItemStatus.IN_DOUBT), None)
     if doubtful is not None:
         quoted = shlex.quote(doubtful)
@@ -74,7 +73,10 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append(("switchover inbox", "see what waits for whom, and what to type"))
     if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
-    if counts.get(ItemStatus.FAILED.value) or counts.get(ItemStatus.BLOCKED.value):
+    if moved := len(state.moved()):
+        which = "one item" if moved == 1 else f"{moved:,} items"
+        steps.append((plan_again(state), f"look anew at {which} that changed since the plan: 'retry' would not help"))
+    if state.to_try_again():
         steps.append((f"switchover retry {state.run}", "try again what failed, and what waited for it"))
     if state.status is RunStatus.TRIPPED and doubtful is None:
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
@@ -82,6 +84,13 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
     steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
     return steps
+
+
+def plan_again(state: RunState) -> str:
+    """The command that looks anew at what a run was made from."""
+    header: Mapping[str, Any] = state.started.header if state.started else {}
+    named = [str(header.get("runbook") or "RUNBOOK"), "-i", str(header.get("inventory") or "INVENTORY")]
+    return " ".join(["switchover plan", *map(shlex.quote, named), *(["--lab"] if header.get("lab") else [])])
 
 
 _RESUME = {

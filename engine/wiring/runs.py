@@ -23,7 +23,7 @@ from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
-from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut
+from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut, masked_by
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
@@ -105,6 +105,10 @@ def open_stage(
         work = shaped(scene.work())
         _require_secrets(loaded, work, source, all_lanes=past is not None or bool(loaded.named.limit))
         yield Stage(loaded, scene, source, work, known, outbox, past)
+    except Exception as error:
+        # The report of a bug quotes it, and it may quote a secret.
+        masked_by(error, known.redact)
+        raise
     finally:
         source.close()
 
@@ -424,9 +428,8 @@ def read_run(journal: Journal, wanted: str | None) -> RunState:
 
 
 def reopened(state: RunState, who: str) -> list[ev.Event]:
-    """What ``retry`` puts back: everything that failed, and what was blocked by it."""
-    again = (ItemStatus.FAILED, ItemStatus.BLOCKED)
-    return [ev.ItemReopened(address, who) for address, item in state.items.items() if item.status in again]
+    """What ``retry`` puts back: what failed, and what was blocked by it; but not what moved since the plan."""
+    return [ev.ItemReopened(address, who) for address in state.to_try_again()]
 
 
 def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: str) -> list[ev.Event]:

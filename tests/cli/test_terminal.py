@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import command, environment
-from tests.support.project import NAMED, Folder, inodes, project_at, served_here
+from tests.support.project import NAMED, RUNBOOK, Folder, inodes, project_at, served_here
 
 PHONES = (*NAMED, "--limit", "phones/config")
 PATIENCE_S = 30.0
@@ -119,6 +119,21 @@ def test_yes_applies_what_was_shown_with_live_progress(folder: Folder, tmp_path:
     assert "succeeded" in plain(at.shown)
     assert len(inodes(tmp_path / "served")) == 6
     assert at.shown.count("\x1b[?25l") == at.shown.count("\x1b[?25h"), "the cursor stayed hidden"
+
+
+def test_a_secret_input_is_asked_for_and_never_shown(folder: Folder, tmp_path: Path) -> None:
+    """Neither while it is typed nor in the plan, which holds that it was asked for."""
+    folder.edit(RUNBOOK, "inputs:\n", "inputs:\n  gate: {type: secret, required: true}\n")
+    folder.edit(RUNBOOK, "{{ customer.title }}: your", "{{ inputs.gate }}: your")
+    with terminal(folder, "plan", *NAMED, "--limit", "announce", "--out", "c.plan", KESTREL_MAIL_PASSWORD="x") as at:
+        at.until("not shown while you type")
+        at.type("hunter2-typed\n")
+        assert at.ended() == 0
+    written = (folder.root / "c.plan").read_text(encoding="utf-8")
+    assert "***: your phones move now" in plain(at.shown) and "ask:gate" in written
+    assert "hunter2" not in at.shown + written
+    nobody = folder.run("apply", "c.plan", env={"KESTREL_MAIL_PASSWORD": "x"}).must(3).err
+    assert "Nobody is at the terminal" in nobody and "--set gate=env:NAME" in nobody
 
 
 def test_no_color_is_heeded_at_a_terminal(folder: Folder) -> None:

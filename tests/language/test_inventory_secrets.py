@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from engine.language.inventory_reader import load_inventory
 from engine.language.secret_names import is_reference, is_secret_name, masked_line
+from engine.language.secret_stores.open_files import ALLOW
+from engine.language.secret_stores.stores import STORES
 from engine.language.secrets import SecretResolver
 from engine.model.diagnostic import InvalidInput
 from engine.model.secret import Secret
@@ -52,7 +53,7 @@ def test_references_lead_to_their_values(base: Path) -> None:
         ("file:empty", "is empty"), ("file:lines.yml#999", "no value for 999"), ("file:lines.yml#104", "no value for 104"),
         ("file:lines.yml#105", "no value for 105"), ("file:none.yml#1", "File not found"), ("file:wide.csv#1", "two columns"),
         ("file:list.yml#1", "mapping of key to secret"), ("keyring:switchover/api", "holds nothing"),
-        ("keyring:api", "service and user"), ("env:", "A reference is"), ("vault:x", "A reference is"),
+        ("keyring:api", "service and user"), ("env:", "A reference is"), ("chest:x", "A reference is"),
     ],
 )
 def test_a_reference_that_leads_nowhere_says_what_to_do(base: Path, reference: str, words: str) -> None:
@@ -125,13 +126,15 @@ def test_a_line_is_shown_without_its_secrets(line: str, shown: str) -> None:
 
 
 def test_references_are_told_from_values() -> None:
-    assert all(map(is_reference, ("env:A", "file:b#c", "keyring:a/b")))
-    assert not any(map(is_reference, ("password", "http://x", "", "environment")))
+    """By the word they begin with: that of every store, and no other."""
+    assert all(is_reference(f"{store}:x") for store in STORES)
+    assert all(is_reference(form) for store in STORES.values() for form in store.forms)
+    assert not any(map(is_reference, ("password", "http://x", "", "environment", "chest:x")))
 
 
 def test_every_password_of_the_example_customer_is_there() -> None:
     inventory, _ = load_inventory(EXAMPLE)
-    resolver = SecretResolver(EXAMPLE, os.environ)
+    resolver = SecretResolver(EXAMPLE, {ALLOW: "allow"})  # a checkout has it open, which is no matter: they are examples
     phones = inventory.collections["phones"].items
     found = {phone.fields["extension"]: resolver.resolve(str(phone.fields["line_password"])).reveal() for phone in phones}
     assert len(found) == 40 and all(value.startswith("example-") for value in found.values())

@@ -51,6 +51,14 @@ def test_no_runs_yet_says_how_to_start_one() -> None:
     [
         ([ev.RunFinished("succeeded")], ["report"]),
         ([ev.ItemFailed("p/s[1]", "no", "permanent"), ev.RunFinished("failed")], ["retry", "rollback", "report"]),
+        (
+            [ev.ItemFailed("p/s[1]", "no", "moved"), ev.ItemBlocked("p/t[1]", "p/s[1]"), ev.RunFinished("failed")],
+            ["plan", "rollback", "report"],
+        ),
+        (
+            [ev.ItemFailed("p/s[1]", "no", "moved"), ev.ItemFailed("p/s[2]", "no", "temporary"), ev.RunFinished("failed")],
+            ["plan", "retry", "rollback", "report"],
+        ),
         ([ev.RunFinished("waiting")], ["resume", "report"]),
         ([ev.RunInterrupted("SIGINT")], ["resume", "report"]),
         ([ev.ItemIntended("p/s[1]", "k", "s", 1, True)], ["resume", "report"]),

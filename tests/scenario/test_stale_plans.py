@@ -76,6 +76,10 @@ def test_an_item_that_moved_since_the_plan_is_refused_and_the_rest_goes_on(folde
         "numbers/forward[+12125550111]": "changed", "numbers/forward[+12125550112]": "failed",
         "numbers/forward[+12125550113]": "changed",
     }
+    assert "switchover plan runbooks/cutover.yml -i inventories/kestrel --lab" in failed.out
+    assert "switchover retry" not in failed.out
+    told = folder.quick("retry").must(1).err
+    assert "Trying again would not help" in told and "1 item not as the plan showed" in told
 
 
 def test_a_limited_plan_touches_only_what_it_names(folder: Folder, lab: Lab) -> None:

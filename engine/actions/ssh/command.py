@@ -121,7 +121,7 @@ class SshCommand:
         command = with_environment(args.command, args.env or {})
         result = at.shell(args.connection, args.host).run(command, args.stdin.encode())
         if result.status not in args.ok_status:
-            why = f"`{at.redact(args.command)}` ended with status {result.status}: {at.redact(last_words(result)) or 'no output'}"
+            why = f"`{at.redact(args.command)}` ended with status {result.status}: {last_words(result, at.redact) or 'no output'}"
             raise Temporary(why) if result.status == _TRY_AGAIN else Permanent(why)
         output = at.redact(result.stdout.decode("utf-8", "replace"))[-_KEPT_OUTPUT:]
         return Receipt({"status": result.status, "stdout": output}, summary=f"ended with status {result.status}")
@@ -133,5 +133,5 @@ def _guard_of(result: CommandResult, at: Sessions) -> Guard:
     if answers and answers[-1] == "broken":
         raise Permanent("a guard command cannot be carried out there: it was not found, or is not executable")
     if not answers:
-        raise Permanent(f"the guards could not be asked; guards need a POSIX shell. It said: {at.redact(last_words(result))}")
+        raise Permanent(f"the guards could not be asked; guards need a POSIX shell. It said: {last_words(result, at.redact)}")
     return Guard(answers[-1])

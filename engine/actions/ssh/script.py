@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from engine.model.args import BadArgument
 from engine.ports import CommandResult
@@ -29,8 +29,9 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise BadArgument("env", f"{name!r} is no name of a variable")
 
 
-def last_words(result: CommandResult) -> str:
-    """What a command printed at its end, stderr first, fit for one line of an error."""
+def last_words(result: CommandResult, redact: Callable[[str], str] = str) -> str:
+    """What a command printed at its end, stderr first, fit for one line of an error. Masked before it is cut: the rest of a
+    secret would not be known for one."""
     printed = result.stderr.strip() or result.stdout.strip()
-    lines = printed.decode("utf-8", "replace").splitlines()[-_SHOWN_LINES:]
+    lines = redact(printed.decode("utf-8", "replace")).splitlines()[-_SHOWN_LINES:]
     return " / ".join(line.strip() for line in lines)[-_SHOWN_CHARACTERS:]

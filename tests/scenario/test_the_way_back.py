@@ -50,6 +50,13 @@ def test_a_rollback_restores_what_was_there_and_names_what_it_cannot_undo(folder
     assert statuses(state)["announce/mail"] == "skipped"
     folder.verify()
 
+    folder.quick("report", back, "--html", "r.html", "--csv", "r.csv").must(0)
+    page, table = ((folder.root / name).read_text(encoding="utf-8") for name in ("r.html", "r.csv"))
+    assert f"<h1>Rollback of run {run}: Moved</h1>" in page
+    assert "all as before the run" in page
+    assert table.count(",undone,") == 11
+    assert table.count(",not undone,") == 1
+
     writes = lab.writes()
     assert "Nothing to roll back" in folder.quick("rollback", run, "--yes").must(0).err
     assert lab.writes() == writes

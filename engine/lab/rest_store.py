@@ -139,16 +139,18 @@ class RestStore:
         self._settle()
         if size and self._used + size > MOST_BYTES:
             raise IsFullError("The lab keeps no more objects of this connection")
-        # Never before an earlier write that does not show yet: order is kept.
-        latest = self._pending[-1].moment if self._pending else 0.0
+        # Never before an earlier write to the same object, or to one above or below it, that does not show yet.
+        latest = max((late.moment for late in self._pending if _are_related(late.key, key)), default=0.0)
         self._pending.append(_Late(max(self._now() + delay_s, latest), key, size, work))
         self._used += size
         self._settle()
 
     def _settle(self) -> None:
         now = self._now()
-        while self._pending and self._pending[0].moment <= now:
-            late = self._pending.pop(0)
+        due = [late for late in self._pending if late.moment <= now]
+        if due:
+            self._pending = [late for late in self._pending if late.moment > now]
+        for late in due:
             self._used -= late.size
             late.work()
 
@@ -174,6 +176,11 @@ class RestStore:
 
     def _is_taken(self, key: Key) -> bool:
         return key in self._objects or any(late.key == key for late in self._pending)
+
+
+def _are_related(one: Key, other: Key) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def _size(key: Key, value: Object) -> int:

@@ -277,6 +277,19 @@ def test_late_writes_show_in_their_order() -> None:
     assert store.read(("a",)) == {"n": 2}
 
 
+def test_a_late_write_holds_up_its_own_object_alone() -> None:
+    """And what stands above and below it: a delete waits for the write it comes after."""
+    moment = [0.0]
+    store = RestStore({"/a": {"n": 0}, "/a/b": {"n": 0}, "/c": {"n": 0}}, "id", lambda: moment[0])
+    store.merge(("a", "b"), {"n": 1}, 5.0)
+    store.merge(("c",), {"n": 1}, 0.0)
+    store.remove(("a",), 0.0)
+    assert store.read(("c",)) == {"n": 1}
+    assert store.read(("a",)) == {"n": 0}
+    moment[0] = 5.0
+    assert (store.read(("a",)), store.read(("a", "b"))) == (None, None)
+
+
 def test_the_store_is_bounded_and_deleting_makes_room() -> None:
     """A loop in a runbook does not eat the machine; writes that wait count too."""
     store = RestStore({}, "id", lambda: 0.0)

@@ -8,7 +8,7 @@ Failures: sessions and actions raise ``Temporary`` or ``Permanent``; anything el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -398,6 +398,10 @@ class Journal(Protocol):
 
     def read(self, run: str, after: int = 0) -> Iterator[Record]:
         """The run's events past sequence ``after``, durable ones only. Raises ``JournalBroken`` when the chain is broken."""
+        ...
+
+    def pick(self, run: str, kinds: Collection[str]) -> Iterator[Record]:
+        """The run's events of some kinds alone, in order. Not checked against the chain: for lists over many runs."""
         ...
 
     def subscribe(self, watcher: Callable[[Sequence[Record]], None]) -> None:

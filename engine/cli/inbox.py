@@ -8,6 +8,7 @@ import click
 
 from engine.cli.options import output_option
 from engine.cli.output import data, data_json, say, wants_color
+from engine.model.event import OF_GATES
 from engine.model.run import fold
 from engine.project import find_project
 from engine.reporting.inbox import entries_of, format_inbox
@@ -25,7 +26,7 @@ def command(role: str, output: str) -> int:
         say(f"No runs yet in {project.root}.")
         return 0
     with open_journal(project, read_only=True) as journal:
-        states = [fold(journal.read(info.run)) for info in journal.open_runs()]
+        states = [fold(journal.pick(info.run, OF_GATES)) for info in journal.open_runs()]
     entries = [entry for state in states for entry in entries_of(state) if entry.is_for(role)]
     if output == "human":
         width = shutil.get_terminal_size((100, 24)).columns

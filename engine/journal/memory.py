@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from engine.journal import chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, is_same, process_identity, refuse_living
-from engine.model.event import LETTERS, Event, ItemChanged, RunFinished, RunResumed, RunStarted
+from engine.model.event import LETTERS, Event, ItemChanged, Record, RunFinished, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
 
@@ -61,6 +61,12 @@ class MemoryJournal(ChainedJournal):
                 self._due[run] = due
         self._writer.tell(batch, rows)
         return True
+
+    def pick(self, run: str, kinds: Collection[str]) -> Iterator[Record]:
+        """The run's events of some kinds, in order, unchecked."""
+        with self._lock:
+            rows = [row for row in self._rows.get(run, ()) if row.kind in kinds]
+        return (chain.record_of(run, row) for row in rows)
 
     def has_letters(self, run: str, after: int) -> bool:
         """Whether somebody added a letter past number ``after``."""

@@ -26,6 +26,10 @@ SELECT run, scope, runbook, plan_id, started_at FROM runs WHERE due IS NOT NULL 
 -- name: next_due
 SELECT min(due) FROM runs WHERE due IS NOT NULL;
 
+-- name: picked
+SELECT seq, at, version, kind, address, data, hash FROM events
+WHERE run = ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq;
+
 -- name: kinds_after
 SELECT DISTINCT kind FROM events WHERE run = ? AND seq > ?;
 

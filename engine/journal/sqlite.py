@@ -11,17 +11,19 @@ import re
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import orjson
 
 from engine.journal import broken, chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, process_identity, refuse_living
 from engine.journal.wal import torn_tail
-from engine.model.event import LETTERS, Event, RunFinished, RunResumed, RunStarted
+from engine.model.event import LETTERS, Event, Record, RunFinished, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
 TABLES_VERSION = 2
@@ -53,6 +55,7 @@ class SqliteJournal(ChainedJournal):
         self._heads: dict[str, Head] = {}
         """Where each run ended when this process last wrote it."""
         self._writing = threading.Lock()
+        self._kept = threading.local()
         if not read_only:
             _make(path)
         with self._worded():
@@ -161,6 +164,21 @@ class SqliteJournal(ChainedJournal):
                     connection.execute("ROLLBACK")
         self._writer.tell(batch, rows)
         return True
+
+    def pick(self, run: str, kinds: Collection[str]) -> Iterator[Record]:
+        """The run's events of some kinds, in order, unchecked."""
+        with self._picking() as connection:
+            for row in connection.execute(_SQL["picked"], (run, orjson.dumps(list(kinds)).decode())).fetchall():
+                yield chain.record_of(run, Row(*row))
+
+    @contextmanager
+    def _picking(self) -> Iterator[sqlite3.Connection]:
+        """One connection kept for many small questions, by the thread that asks them."""
+        kept = getattr(self._kept, "connection", None)
+        if kept is None:
+            kept = self._kept.connection = self._connect()
+        with self._worded():
+            yield kept
 
     def has_letters(self, run: str, after: int) -> bool:
         """Whether somebody added a letter past number ``after``."""

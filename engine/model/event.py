@@ -404,7 +404,16 @@ KINDS: dict[str, type[Event]] = {
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
 """Kinds of events that may arrive while another process works on the run."""
 
+OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswith("gate_"))})
+"""What tells which gates of a run are open."""
+
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+_KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
+_TUPLES = {
+    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people"))
+    for kind, names in _FIELDS.items()
+}
+"""Fields that JSON has lists for, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,8 +435,9 @@ def encode(event: Event) -> dict[str, Any]:
 def decode(kind: str, data: Mapping[str, Any]) -> Event:
     """Rebuilds an event. Raises ``KeyError`` for an unknown kind; unknown fields of a newer version are dropped."""
     cls = KINDS[kind]
-    values = {name: data[name] for name in _FIELDS[kind] if name in data}
-    for name in ("fields", "diff", "reminders", "evidence", "people"):
+    known = _FIELDS[kind]
+    values = dict(data) if data.keys() == _KEYS[kind] else {name: data[name] for name in known if name in data}
+    for name in _TUPLES[kind]:
         if name in values:
             values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
     return cls(**values)

@@ -396,3 +396,11 @@ def test_an_answer_makes_its_run_due(journal: StoredJournal, clock: SteppingCloc
     assert journal.due_runs(clock.moment + timedelta(days=99)) == []
     assert journal.append_if("r", [vote()], after=2, due=clock.moment)
     assert [info.run for info in journal.due_runs(clock.moment)] == ["r"]
+
+
+def test_some_kinds_of_events_can_be_picked(journal: StoredJournal) -> None:
+    """For lists over many runs, which need not read what each item came to."""
+    journal.flush(journal.append("r", [started("acme"), ItemUnchanged("p/s"), RunFinished("waiting")]))
+    assert journal.append_if("r", [vote()], after=3)
+    assert [record.seq for record in journal.pick("r", ("run_started", "gate_voted"))] == [1, 4]
+    assert list(journal.pick("nobody", ("run_started",))) == []

@@ -43,6 +43,11 @@ class Project:
         return self.state / "keep"
 
     @property
+    def plan_key(self) -> Path:
+        """With what plans digest what they saw."""
+        return self.state / "plan.key"
+
+    @property
     def outbox(self) -> Path:
         return self.state / "outbox"
 

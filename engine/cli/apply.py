@@ -117,7 +117,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
         run = new_run_id(SystemClock())
         folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
-        header = header_of(loaded, stage.scene.clock)
+        header = header_of(loaded, stage.scene.clock, stage.key.id)
         made = _plan(stage, header, folder, watch)
         if not _anything_to_do(made.totals):
             return _nothing_to_do(made.totals, watch)

@@ -45,8 +45,8 @@ def command(
     print_warnings(loaded.warnings)
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, read_only=True)) if project.journal.exists() else None
-        stage = stack.enter_context(open_stage(loaded, journal, "plan", Stop()))
-        header = header_of(loaded, stage.scene.clock)
+        stage = stack.enter_context(open_stage(loaded, journal, "plan", Stop(), passing=out is None))
+        header = header_of(loaded, stage.scene.clock, stage.key.id)
         sinks: list[PlanSink] = [views_for(output, header, verbose=verbose)]
         if out is not None:
             sinks.append(stack.enter_context(PlanWriter(out, header)))

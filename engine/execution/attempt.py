@@ -117,7 +117,7 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
         change = _settle(scene, ready, progress, change, task.stopping, _showing_s(scene, ready, task.past))
         if change is not None and task.stopping():
             return None
-    verdict = decide(change, action.effect, task.expected, task.past)
+    verdict = decide(change, action.effect, task.expected, task.past, scene.given.seal)
     if verdict is Verdict.AWAIT:
         change = _settle(scene, ready, progress, change, task.stopping)
         if change is not None and task.stopping():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -57,8 +57,11 @@ class Past:
 NO_PAST = Past()
 
 
-def decide(change: Change | Unpredictable | None, effect: Effect, expected: Expected | None, past: Past) -> Verdict:
-    """The next move for an address that was just observed."""
+def decide(
+    change: Change | Unpredictable | None, effect: Effect, expected: Expected | None, past: Past,
+    seal: Callable[[str], str] = str,
+) -> Verdict:
+    """The next move for an address that was just observed. ``seal``: how the plan made digests its own."""
     if change is None:
         if effect is Effect.READS:
             return Verdict.PROVED
@@ -67,7 +70,7 @@ def decide(change: Change | Unpredictable | None, effect: Effect, expected: Expe
         return Verdict.AWAIT
     if past.lost:
         return _after_loss(change, past)
-    return Verdict.APPLY if _as_planned(change, expected) else Verdict.MOVED
+    return Verdict.APPLY if _as_planned(change, expected, seal) else Verdict.MOVED
 
 
 def _after_loss(change: Change | Unpredictable, past: Past) -> Verdict:
@@ -77,7 +80,7 @@ def _after_loss(change: Change | Unpredictable, past: Past) -> Verdict:
     return Verdict.ASK
 
 
-def _as_planned(change: Change | Unpredictable, expected: Expected | None) -> bool:
+def _as_planned(change: Change | Unpredictable, expected: Expected | None, seal: Callable[[str], str]) -> bool:
     if expected is None or expected.outlook is Outlook.LATER:
         return True
-    return expected.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE) and expected.observed == change.digest()
+    return expected.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE) and expected.observed == seal(change.digest())

@@ -193,7 +193,7 @@ class PlannedItem:
     """For LATER: what it waits for. UNPREDICTABLE: why. SKIP: the condition. ERROR: the failure."""
     reversible: bool = True
     observed: str = ""
-    """Digest of the change that was seen, so that apply can tell when the item moved since."""
+    """Digest of the change that was seen, made with the project's key, so that apply can tell when the item moved since."""
     label: str = ""
     """For people: what the item is called, such as ``101 Front desk``."""
     fields: tuple[FieldChange, ...] = ()
@@ -227,6 +227,8 @@ class PlanHeader:
     lab: bool
     git_commit: str | None
     git_dirty: bool | None
+    key_id: str = ""
+    """Of the key that ``observed`` was made with."""
     windows: tuple[str, ...] = ()
     """Spelled out: which phases wait for which window."""
     known_gaps: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """A plan on disk: JSON lines, so that fifty thousand items stream, closed by a digest over every byte before it.
 
 The first line is the header, then one line per address, then the seal. It holds no secret: what is shown was masked, and what
-is compared is a digest. The seal finds a plan that was edited or cut short; it is no signature.
+is compared is a digest made with the project's key. The seal finds a plan that was edited or cut short; it is no signature.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Planner:
             address=blank.address, block=blank.block, step=blank.step, item=blank.item, action=blank.action, label=blank.label,
             outlook=outlook, why=why, summary=redact(change.summary),
             fields=shown_fields(change.fields, redact), notes=tuple(map(redact, change.notes)),
-            reversible=change.reversible and effect is not Effect.DESTROYS, observed=change.digest(),
+            reversible=change.reversible and effect is not Effect.DESTROYS, observed=self.scene.given.seal(change.digest()),
             diff=diff_lines(change.texts, redact) if self.detail else (),
         )
 

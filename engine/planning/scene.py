@@ -112,6 +112,8 @@ class Given:
     """When the run started; None while only planning."""
     past: str = ""
     """The run that is looked back on: templates see its name and times, to the end."""
+    seal: Callable[[str], str] = str
+    """Makes a digest one that only who has the project's key can tell anything by."""
 
 
 class Scene:

@@ -142,8 +142,8 @@ def _spec_of(name: str, action: Action[Any, Any]) -> ActionSpec:
     return ActionSpec(name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())))
 
 
-def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
-    """What a plan made now would be made from."""
+def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
+    """What a plan made now would be made from. ``key_id``: of the key that its digests are made with."""
     runbook, inventory = loaded.runbook, loaded.inventory
     commit, dirty = git_state(loaded.named.runbook.parent)
     used = sorted(set(runbook.actions()))
@@ -166,6 +166,7 @@ def header_of(loaded: Loaded, clock: Clock) -> PlanHeader:
         lab=loaded.named.lab,
         git_commit=commit,
         git_dirty=dirty,
+        key_id=key_id,
         windows=_spell_windows(runbook),
         known_gaps=runbook.known_gaps,
         points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),

@@ -37,6 +37,7 @@ from engine.transports.outbox import FileOutbox
 from engine.wiring.clock import SystemClock
 from engine.wiring.connections import Connections, Stores
 from engine.wiring.loading import Loaded, Named, differences, load
+from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
 
 PLAN_FILE = "plan.jsonl"
@@ -52,6 +53,7 @@ class Stage:
     work: Sequence[BlockWork]
     secrets: KnownSecrets
     outbox: FileOutbox
+    key: PlanKey
     past: RunState | None = None
     """The run that is looked back on, or taken back."""
 
@@ -78,11 +80,13 @@ def open_journal(
 
 @contextmanager
 def open_stage(
-    loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None, *,
+    loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None, *, passing: bool = False,
     past: RunState | None = None, shaped: Callable[[Sequence[BlockWork]], Sequence[BlockWork]] = lambda work: work,
 ) -> Iterator[Stage]:
-    """Builds the scene of a plan or a run; closes every connection at the end. ``past``: a run to look back on, as whose
-    steps everything is rendered; ``shaped`` makes the work of what that run went through."""
+    """Builds the scene of a plan or a run; closes every connection at the end. ``passing``: for a plan that is only looked at,
+    so that nothing is written, not even a key. ``past``: a run to look back on, as whose steps everything is rendered; ``shaped``
+    makes the work of what that run went through."""
+    key = passing_key() if passing else kept_key(loaded.project)
     clock = SystemClock(stop)
     known = KnownSecrets(SecretResolver(loaded.named.inventory, os.environ))
     inventory = loaded.inventory
@@ -98,13 +102,14 @@ def open_stage(
     source = Connections(connections, loaded.templates, known, clock, stores, loaded.scope)
     seen = past or state
     started = seen.started_at if seen is not None else None
-    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started, past.run if past is not None else "")
+    of = past.run if past is not None else ""
+    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started, of, key.seal)
     results = PastResults(past.items) if past is not None else _results(loaded, journal, state)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
         work = shaped(scene.work())
         _require_secrets(loaded, work, source, all_lanes=past is not None or bool(loaded.named.limit))
-        yield Stage(loaded, scene, source, work, known, outbox, past)
+        yield Stage(loaded, scene, source, work, known, outbox, key, past)
     except Exception as error:
         # The report of a bug quotes it, and it may quote a secret.
         masked_by(error, known.redact)
@@ -167,12 +172,14 @@ def actor() -> str:
 
 
 def check_plan_applies(header: PlanHeader, loaded: Loaded, journal: Journal) -> None:
-    """Raises ``StalePlan`` when the plan was made from something else than what is there now, or was applied before."""
+    """Raises ``StalePlan`` when the plan was made from something else than what is there now, or elsewhere, or was applied
+    before."""
     changed = differences(header, loaded)
     if changed:
         raise StalePlan(
             "The plan is stale", f"Since it was made, {_listed(changed)} changed. Look at what would happen now: make a new plan."
         )
+    check_key(loaded.project, header.key_id, "The plan")
     check_not_applied(header, journal)
 
 
@@ -403,6 +410,7 @@ def load_pinned(project: Project, state: RunState, *, templates: bool = True) ->
             f"Since then, {_listed(changed)} changed. Restore what it began with"
             + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
         )
+    check_key(project, header.key_id, f"The plan of run {state.run}")
     # Secrets stay where they are: references start from the real folder, not from the copy.
     return replace(loaded, named=replace(loaded.named, inventory=project.root / header.inventory))
 

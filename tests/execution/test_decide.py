@@ -18,6 +18,7 @@ NOTHING = Expected(Outlook.NOTHING, "")
 LATER = Expected(Outlook.LATER, "")
 LOST = Past(lost=True)
 LOST_UNREADABLE = Past(lost=True, readable=False)
+SEALED = Expected(Outlook.CHANGE, f"sealed {CHANGE.digest()}")
 TOLD = Past(lost=True, readable=False, told_again=True)
 
 
@@ -50,3 +51,14 @@ def test_the_verdict_follows_from_what_was_seen_planned_and_tried(
 ) -> None:
     """The whole of the decision, one line per case."""
     assert decide(change, effect, expected, past) is verdict
+
+
+def test_what_the_plan_saw_is_compared_as_the_plan_sealed_it() -> None:
+    """With another key nothing is as planned."""
+
+    def seal(digest: str) -> str:
+        return f"sealed {digest}"
+
+    assert decide(CHANGE, Effect.CHANGES, SEALED, NO_PAST, seal) is Verdict.APPLY
+    assert decide(OTHER, Effect.CHANGES, SEALED, NO_PAST, seal) is Verdict.MOVED
+    assert decide(CHANGE, Effect.CHANGES, SEALED, NO_PAST) is Verdict.MOVED

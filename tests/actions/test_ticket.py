@@ -15,7 +15,7 @@ from engine.actions.ticket.ensure import TicketEnsure
 from engine.actions.ticket.state import TicketState
 from engine.actions.ticket.transition import TicketTransition
 from engine.model.errors import Permanent, Temporary
-from engine.model.plan import Change, Receipt
+from engine.model.plan import Change
 from engine.ports import Sessions
 from tests.support.desk_bench import DONE, REJECTED, SYSTEMS, UNDER_WAY, DeskBench, desk_bench
 from tests.support.sessions import make_sessions
@@ -109,10 +109,16 @@ def test_undo_withdraws_the_ticket_and_gives_the_key_free(desk: DeskBench) -> No
     assert desk.bench.plan(ENSURE, **desk.words) == before
 
 
-def test_undo_of_what_a_lost_attempt_did_is_left_to_a_person(desk: DeskBench) -> None:
-    """Its receipt is empty: it may have opened the ticket or only raised it."""
-    with pytest.raises(Permanent, match="by hand"):
-        desk.bench.undo(ENSURE, Receipt(), **desk.words)
+def test_what_a_lost_attempt_opened_is_taken_back_by_its_key(desk: DeskBench) -> None:
+    """The id came with an answer that nobody heard; the key was known before."""
+    before = desk.bench.plan(ENSURE, **desk.words)
+    assert isinstance(before, Change)
+    prepared = ENSURE.prepare(before, ENSURE.Args(**desk.words), cast(Sessions, desk.bench.at))
+    desk.fault("lost_reply", count=1, match="POST")
+    with pytest.raises(Temporary, match="will be read back"):
+        desk.bench.attempt(ENSURE, **desk.words)
+    desk.bench.undo(ENSURE, prepared, **desk.words)
+    assert desk.bench.plan(ENSURE, **desk.words) == before
 
 
 def test_a_lost_reply_is_resolved_by_reading(desk: DeskBench) -> None:

@@ -119,7 +119,7 @@ def write_customer(folder: Path) -> None:
 
 def _doors() -> Iterator[dict[str, object]]:
     """An entry phone for each person at a desk, that rings somebody else."""
-    for n in range(_EACH):
+    for n in range(_EACH * len(_PHONES)):
         yield {
             "id": str(7000 + n), "label": f"Door {n}", "forward": {"to": "9999", "after_s": 20}, "badge_pin": OLD_PASSWORD,
         }

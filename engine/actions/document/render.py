@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 from engine.actions.document.money import Figures, check_total, figures_of
 from engine.actions.document.pdf import pdf_of
 from engine.model.args import arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable
 from engine.ports import Sessions
 
@@ -90,23 +90,37 @@ class DocumentRender:
         )
 
     def apply(self, change: Change | Unpredictable, args: RenderArgs, at: Sessions, *, key: str) -> Receipt:
+        receipt = self.prepare(change, args, at)
+        at.files(args.connection).write(args.path, cast(Seen, change.payload).after)
+        return receipt
+
+    def prepare(self, change: Change | Unpredictable, args: RenderArgs, at: Sessions) -> Receipt:
+        """Keeps what the file holds."""
         seen = cast(Seen, change.payload)
         kept = None if seen.before is None else at.keep.put(seen.before)
-        at.files(args.connection).write(args.path, seen.after)
         data = {"path": args.path, "kept": kept, "sha256": _digest(seen.after), "total": str(seen.figures.total)}
         return Receipt(data, f"{args.path}: {len(seen.after)} bytes written, total {seen.figures.total:,}")
 
     def undo(self, receipt: Receipt, args: RenderArgs, at: Sessions, *, key: str) -> None:
-        files, path, kept = at.files(args.connection), str(receipt.data["path"]), receipt.data["kept"]
-        before, now = None if kept is None else at.keep.get(str(kept)), files.read(path)
-        if now == before:
+        change, files, path = self.undoing(receipt, args, at), at.files(args.connection), str(receipt.data["path"])
+        if change is None:
             return
-        if now is None or _digest(now) != receipt.data["sha256"]:
-            raise Permanent(f"{path} was changed or removed by somebody else since: it is left alone. Restore it by hand")
-        if before is None:
+        if change.payload is None:
             files.remove(path)
         else:
-            files.write(path, before)
+            files.write(path, cast(bytes, change.payload))
+
+    def undoing(self, receipt: Receipt, args: RenderArgs, at: Sessions) -> Change | None:
+        """The file as it was, or none. Raises ``ChangedSince`` when somebody changed or removed it since."""
+        path, kept = str(receipt.data["path"]), receipt.data["kept"]
+        before, now = None if kept is None else at.keep.get(str(kept)), at.files(args.connection).read(path)
+        if now == before:
+            return None
+        if now is None or _digest(now) != receipt.data["sha256"]:
+            raise ChangedSince(f"{path} was changed or removed by somebody else since: it is left alone. Restore it by hand")
+        was = None if before is None else _digest(before)
+        verb = "remove" if before is None else "restore"
+        return Change(f"{verb} {path}", (FieldChange("sha256", _digest(now), was),), token=f"{_digest(now)}{was}", payload=before)
 
     def outputs(self, args: RenderArgs, seen: Seen) -> Mapping[str, object]:
         figures = seen.figures

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from engine.actions.ticket.desk import OUTPUTS, WORDS, Desk, Opening, Ticket, key_of, one_of, outputs_of
 from engine.actions.ticket.desks import TYPES, desk_at
 from engine.model.args import arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
 from engine.ports import Sessions
 
@@ -98,23 +98,35 @@ class TicketEnsure:
 
     def apply(self, change: Change | Unpredictable, args: EnsureArgs, at: Sessions, *, key: str) -> Receipt:
         write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
-        desk = desk_at(args.connection, at)
-        if write.kind == "raise":
-            return _raised(desk, write.seen)
-        id = desk.open(write.seen.opening)
-        return Receipt({"kind": "open", "id": id, "key": write.seen.opening.key}, f"opened ticket {id} at {desk.name}")
+        desk, seen, data = desk_at(args.connection, at), write.seen, self.prepare(change, args, at).data
+        if write.kind == "raise" and seen.ticket is not None:
+            desk.set_level(seen.ticket, seen.level)
+            return Receipt(data, f"raised ticket {seen.ticket.number} to '{seen.opening.priority}'")
+        return Receipt(data, f"opened ticket {desk.open(seen.opening)} at {desk.name}")
+
+    def prepare(self, change: Change | Unpredictable, args: EnsureArgs, at: Sessions) -> Receipt:
+        """Of a ticket that is opened its key: the id comes with the answer, which may be lost."""
+        write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
+        seen = write.seen
+        if write.kind == "raise" and seen.ticket is not None:
+            return Receipt({"kind": "raise", "id": seen.ticket.id, "before": seen.ticket.level, "after": seen.level})
+        return Receipt({"kind": "open", "key": seen.opening.key})
 
     def undo(self, receipt: Receipt, args: EnsureArgs, at: Sessions, *, key: str) -> None:
-        desk = desk_at(args.connection, at)
-        if receipt.data.get("kind") == "open":
-            _withdraw(desk, str(receipt.data["key"]))
-        elif receipt.data.get("kind") == "raise":
-            _lower(desk, receipt)
+        change = self.undoing(receipt, args, at)
+        if change is None:
+            return
+        desk, ticket = desk_at(args.connection, at), cast(Ticket, change.payload)
+        if receipt.data["kind"] == "open":
+            desk.withdraw(ticket, str(receipt.data["key"]))
         else:
-            raise Permanent(
-                "the answer to the attempt that did this was lost, so nobody can tell whether it opened the ticket or only raised"
-                " its priority. Close the ticket by hand if it is not wanted"
-            )
+            desk.set_level(ticket, str(receipt.data["before"]))
+
+    def undoing(self, receipt: Receipt, args: EnsureArgs, at: Sessions) -> Change | None:
+        """A ticket that was opened is withdrawn, one that was raised is lowered. Raises ``ChangedSince`` when somebody closed it
+        or set its priority since."""
+        desk = desk_at(args.connection, at)
+        return _lowering(desk, receipt) if receipt.data["kind"] == "raise" else _withdrawing(desk, str(receipt.data["key"]))
 
     def outputs(self, args: EnsureArgs, seen: Seen) -> Mapping[str, object]:
         return outputs_of(seen.ticket)
@@ -149,14 +161,7 @@ def _raise(seen: Seen, ticket: Ticket) -> Change:
     )
 
 
-def _raised(desk: Desk, seen: Seen) -> Receipt:
-    assert seen.ticket is not None  # noqa: S101  # diff raises only what is there
-    desk.set_level(seen.ticket, seen.level)
-    data = {"kind": "raise", "id": seen.ticket.id, "before": seen.ticket.level, "after": seen.level}
-    return Receipt(data, f"raised ticket {seen.ticket.number} to '{seen.opening.priority}'")
-
-
-def _withdraw(desk: Desk, key: str) -> None:
+def _withdrawing(desk: Desk, key: str) -> Change | None:
     if not desk.withdrawn:
         raise Permanent(
             f"{desk.name} does not say by itself what status a withdrawn ticket gets. Name it in 'withdraw_as' of the connection,"
@@ -164,19 +169,25 @@ def _withdraw(desk: Desk, key: str) -> None:
         )
     ticket = one_of(desk.find(key), key, desk)
     if ticket is None:
-        return  # withdrawn already: its key is off
+        return None  # never opened, or withdrawn already: its key is off
     if ticket.is_closed and ticket.status != desk.withdrawn:
-        raise Permanent(f"ticket {ticket.number} was closed as '{ticket.status}' since, so it is left alone: {ticket.url}")
-    desk.withdraw(ticket, key)
+        raise ChangedSince(f"ticket {ticket.number} was closed as '{ticket.status}' since, so it is left alone: {ticket.url}")
+    return Change(
+        f"withdraw ticket {ticket.number} at {desk.name}", (FieldChange("status", ticket.status, desk.withdrawn),),
+        token=digest(["withdraw", ticket.id, ticket.status]), payload=ticket,
+    )
 
 
-def _lower(desk: Desk, receipt: Receipt) -> None:
+def _lowering(desk: Desk, receipt: Receipt) -> Change | None:
     ticket = desk.read(str(receipt.data["id"]))
     before, after = str(receipt.data["before"]), str(receipt.data["after"])
     if ticket.level == before:
-        return
+        return None
     if ticket.level != after:
-        raise Permanent(
+        raise ChangedSince(
             f"the priority of ticket {ticket.number} was changed since by somebody else, so it is left alone: {ticket.url}"
         )
-    desk.set_level(ticket, before)
+    return Change(
+        f"lower ticket {ticket.number} at {desk.name} again", (FieldChange("priority", after, before),),
+        token=digest(["lower", ticket.id, after, before]), payload=ticket,
+    )

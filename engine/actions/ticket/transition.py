@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from engine.actions.ticket.desk import OUTPUTS, Ticket, outputs_of, refuse_closed, the_ticket
 from engine.actions.ticket.desks import TYPES, desk_at
 from engine.model.args import arg
-from engine.model.errors import Permanent
+from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
 from engine.ports import Sessions
 
@@ -52,18 +52,29 @@ class TicketTransition:
         )
 
     def apply(self, change: Change | Unpredictable, args: TransitionArgs, at: Sessions, *, key: str) -> Receipt:
-        seen: Ticket = change.payload  # type: ignore[assignment]  # diff put it there
-        desk_at(args.connection, at).move(seen, args.to.lower(), args.note)
+        desk_at(args.connection, at).move(cast(Ticket, change.payload), args.to.lower(), args.note)
+        return self.prepare(change, args, at)
+
+    def prepare(self, change: Change | Unpredictable, args: TransitionArgs, at: Sessions) -> Receipt:
+        seen = cast(Ticket, change.payload)
         return Receipt({"id": seen.id, "url": seen.url, "before": seen.status, "after": args.to.lower()}, change.summary)
 
     def undo(self, receipt: Receipt, args: TransitionArgs, at: Sessions, *, key: str) -> None:
-        desk = desk_at(args.connection, at)
-        ticket = desk.read(str(receipt.data["id"]))
-        if ticket.status == receipt.data["before"]:
-            return
+        change = self.undoing(receipt, args, at)
+        if change is not None:
+            desk_at(args.connection, at).move(cast(Ticket, change.payload), str(receipt.data["before"]), args.note)
+
+    def undoing(self, receipt: Receipt, args: TransitionArgs, at: Sessions) -> Change | None:
+        """The ticket back where it was. Raises ``ChangedSince`` when somebody moved it on since."""
+        ticket, before = desk_at(args.connection, at).read(str(receipt.data["id"])), str(receipt.data["before"])
+        if ticket.status == before:
+            return None
         if ticket.status != receipt.data["after"]:
-            raise Permanent(f"ticket {ticket.number} was moved to '{ticket.status}' since, so it is left alone: {ticket.url}")
-        desk.move(ticket, str(receipt.data["before"]), args.note)
+            raise ChangedSince(f"ticket {ticket.number} was moved to '{ticket.status}' since, so it is left alone: {ticket.url}")
+        return Change(
+            f"move ticket {ticket.number} back to '{before}'", (FieldChange("status", ticket.status, before),),
+            token=digest([ticket.id, ticket.status, before]), payload=ticket,
+        )
 
     def outputs(self, args: TransitionArgs, seen: Ticket) -> Mapping[str, object]:
         return outputs_of(seen)

@@ -49,6 +49,8 @@ class GateKeeper:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
         self._approved: dict[str, Expected] = {}
+        self._asked_at = self._now()
+        """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
         for gate in state.gates.values():
             self._note_approved(gate)
 
@@ -88,8 +90,10 @@ class GateKeeper:
     def has_news(self) -> bool:
         """Whether somebody acted, or something fell due, since this was last asked or a gate was visited."""
         with self._lock:
-            due = self.due()
-            news = self._journal.has_letters(self._desk.run, self._state.last_seq) or (due is not None and due <= self._now())
+            now, asked_at = self._now(), self._asked_at
+            fell_due = any(asked_at < at <= now for at in self._times())
+            self._asked_at = max(now, asked_at)
+            news = self._journal.has_letters(self._desk.run, self._state.last_seq) or fell_due
             if news:
                 self._refresh()
             return news
@@ -100,10 +104,14 @@ class GateKeeper:
             return any(_covers(held, address) and not self._is_over(hold) for held, hold in self._state.holds.items())
 
     def due(self) -> datetime | None:
-        """When a gate or a hold has something due next; None when only somebody's answer can tell."""
-        times = [next_due(gate) for gate in self._state.gates.values()]
-        times += [datetime.fromisoformat(hold.until) for hold in self._state.holds.values() if hold.until]
-        return min((at for at in times if at is not None), default=None)
+        """When something falls due next that ``has_news`` has not told yet; None when only somebody's answer can tell."""
+        with self._lock:
+            return min((at for at in self._times() if at > self._asked_at), default=None)
+
+    def _times(self) -> Iterator[datetime]:
+        """Every time limit of gates and holds, past ones too."""
+        yield from (at for gate in self._state.gates.values() if (at := next_due(gate)) is not None)
+        yield from (datetime.fromisoformat(hold.until) for hold in self._state.holds.values() if hold.until)
 
     # ------------------------------------------------------------ inside
 

@@ -138,8 +138,11 @@ class Runner:
         return True
 
     def _hears_news(self) -> bool:
-        """Before the run goes to wait: whether somebody acted meanwhile, so that a gate may open."""
-        return not self._stop.is_set and self._keeper.has_news() and self._schedule.unpark()
+        """Before the run goes to wait: whether somebody acted meanwhile or something fell due, so that it may go on after all."""
+        if self._stop.is_set or not self._keeper.has_news():
+            return False
+        self._schedule.unpark()
+        return True
 
     def _listen(self) -> None:
         """While it runs, once a second: votes, answers and holds come from other processes."""

@@ -452,7 +452,7 @@ def test_a_time_out_and_a_vote_that_race_end_in_one_of_the_two(tmp_path: Path) -
             it.clock.pass_(hours=1)
         return real(run, events, after, *more, **options)
 
-    journal.append_if = late  # type: ignore[method-assign]
+    journal.append_if = late  # type: ignore[method-assign]  # comes in between, as another process would
     assert it.go_on() is RunStatus.SUCCEEDED
     assert raced == [True]
     assert it.world.kinds().count("gate_closed") == 1
@@ -508,3 +508,26 @@ def test_a_hold_that_comes_while_the_run_is_at_work_stops_what_has_not_started(t
     assert set(it.world.shelf.values) == {"a"}
     it.tell(RunReleased("", "go on", "Max"))
     assert it.go_on() is RunStatus.SUCCEEDED
+
+
+def test_a_hold_that_is_over_does_not_keep_a_waiting_run_going_round(tmp_path: Path) -> None:
+    """It counts once; the run then waits for what it really waits for."""
+    it = case(tmp_path, approval(within="2 days") + PUT)
+    it.start()
+    it.tell(RunHeld("p/put", "month end", "Max", until=(START + timedelta(hours=1)).isoformat()))
+    it.clock.pass_(hours=3)
+    assert it.go_on() is RunStatus.WAITING
+    assert it.world.journal.next_due() == START + timedelta(days=2)
+
+
+def test_an_overdue_gate_that_is_held_does_not_make_its_run_due_again_and_again(tmp_path: Path) -> None:
+    """A process that watches would take it up every second; the release makes it due."""
+    it = case(tmp_path, approval(within="2 hours") + PUT)
+    it.start()
+    it.tell(RunHeld("p", "stop here", "Max"))
+    it.clock.pass_(hours=3)
+    assert it.go_on() is RunStatus.WAITING
+    assert it.world.journal.next_due() is None
+    it.tell(RunReleased("p", "go on", "Max"))
+    assert it.world.journal.next_due() == it.clock.now()
+    assert it.go_on() is RunStatus.TRIPPED

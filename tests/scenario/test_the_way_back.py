@@ -68,8 +68,8 @@ def test_what_was_done_last_is_undone_first(folder: Folder) -> None:
     """Steps reversed, lanes reversed, and the items of a step in reverse."""
     run = applied(folder)
     folder.quick("rollback", run, "--yes").must(0)
-    changed = [event.address for event in folder.events() if event.kind == "item_changed"]  # type: ignore[attr-defined]
-    did = [event.address for event in folder.events(run) if event.kind == "item_changed"]  # type: ignore[attr-defined]
+    changed = [event.address for event in folder.events() if event.kind == "item_changed"]  # type: ignore[attr-defined]  # its kind has one
+    did = [event.address for event in folder.events(run) if event.kind == "item_changed"]  # type: ignore[attr-defined]  # its kind has one
     phones = [address for address in did if address.startswith("phones/")]
     assert [address for address in changed if address.startswith("phones/")] == phones[::-1]
     assert changed.index("numbers/forward[+12125550111]") > changed.index("numbers/caller-id[+12125550111]")

@@ -447,12 +447,12 @@ class Trial:
 
     def prepare(self, change: Change) -> Receipt:
         """What undoing will need, before the write."""
-        receipt: Receipt = self.action.prepare(change, self.args, self.at(read_only=True))  # type: ignore[attr-defined]
+        receipt: Receipt = self.action.prepare(change, self.args, self.at(read_only=True))  # type: ignore[attr-defined]  # Undoable
         return receipt
 
     def undoing(self, receipt: Receipt) -> Change | None:
         """What taking back would change."""
-        back: Change | None = self.action.undoing(stored(receipt), self.args, self.at(read_only=True))  # type: ignore[attr-defined]
+        back: Change | None = self.action.undoing(stored(receipt), self.args, self.at(read_only=True))  # type: ignore[attr-defined]  # Undoable
         return back
 
     def begin(self, past: Past = NO_PAST, expected: Expected | None = None) -> Attempt:

@@ -27,6 +27,16 @@ def roles_of(gate: Gate) -> tuple[str, ...]:
     return () if isinstance(gate, Wait) else gate.roles
 
 
+def gate_outputs(gate: Gate) -> frozenset[str] | None:
+    """The names later steps may use of a gate; None when only the run can tell, as of what comes with a signal."""
+    if isinstance(gate, Form):
+        is_open = gate.schema.get("additionalProperties") or "patternProperties" in gate.schema
+        return None if is_open else frozenset(gate.schema.get("properties", {}))
+    if isinstance(gate, Approval):
+        return frozenset(("approved_by",))
+    return frozenset(("outcome", "evidence", "by")) if isinstance(gate, ManualTask) else None
+
+
 def _approval(raw: Mapping[str, Any]) -> Approval:
     return Approval(
         _roles(raw), raw.get("quorum", 1), raw.get("four_eyes", True), tuple(raw.get("covers", ())), raw.get("message", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine.language.gate_reader import gate_outputs
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_errors import Words, yaml_diagnostic
 from engine.language.template_names import Reference
@@ -15,11 +16,12 @@ from engine.model.source import DataPath, SourceMap
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
 RUN_FIELDS = ("id", "scope", "started_at", "counts")
-STEP_FIELDS = ("status", "changed", "changed_at", "ok", "outputs", "counts")
+STEP_FIELDS = ("status", "changed", "changed_at", "passed_at", "ok", "outputs", "counts")
 STEP_FIELDS_OVER_ITEMS = ("changed", "ok", "counts")
 """What a step has when it runs over other items than the one that asks: there is no single time or status then."""
-ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps")
+ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps", "collections", "calendars")
 """Top-level names of every template; each variable stands beside them under its own name when it does not collide."""
+_INVENTORIED = ("people", "collections", "calendars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class NameCheck:
     runbook: Runbook
     inventory: Inventory | None
     variables: frozenset[str]
-    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Step, by its name -> the outputs its action declares."""
+    outputs: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    """Step, by its name -> the outputs its action declares or its gate has; None: only the run can tell."""
     _fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -54,10 +56,7 @@ class NameCheck:
                 own = item.fields.get("vars")
                 if isinstance(own, Mapping):
                     names.update(str(name) for name in own)
-        told: dict[str, frozenset[str]] = {}
-        for step in runbook.steps():
-            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get(step.action, frozenset())
-        return cls(runbook, inventory, frozenset(names), told)
+        return cls(runbook, inventory, frozenset(names), _outputs_by_step(runbook, outputs or {}))
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with one name; nothing when it will be there."""
@@ -105,6 +104,9 @@ class NameCheck:
             return self.variables
         if root == "people":
             return frozenset(self.inventory.people)
+        if root in ("collections", "calendars"):
+            named = self.inventory.collections if root == "collections" else self.inventory.calendars
+            return frozenset(name.replace("-", "_") for name in named) | frozenset(named)
         return self._fields_of(scope.collection) if root == "item" else None
 
     def _fields_of(self, name: str | None) -> frozenset[str] | None:
@@ -159,14 +161,23 @@ class NameCheck:
         if reference.fields[1:2] != ("outputs",) or len(reference.fields) < 3:
             return None
         name, known = reference.fields[2], self.outputs.get(step, frozenset())
-        return None if name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
+        return None if known is None or name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
 
     def _owner(self, root: str, scope: Scope) -> str:
         if root == "item":
             return f"the collection {scope.collection!r}"
         if root == "inputs":
             return f"the runbook {self.runbook.name!r}"
-        return f"the inventory of {self.inventory.customer}" if self.inventory and root == "people" else ""
+        return f"the inventory of {self.inventory.customer}" if self.inventory and root in _INVENTORIED else ""
+
+
+def _outputs_by_step(runbook: Runbook, declared: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str] | None]:
+    told: dict[str, frozenset[str] | None] = {}
+    for step in runbook.steps():
+        known = declared.get(step.action, frozenset()) if step.gate is None else gate_outputs(step.gate)
+        before = told.get(step.name, frozenset())
+        told[step.name] = None if before is None or known is None else before | known
+    return told
 
 
 def _missing(owner: str, name: str, known: frozenset[str], where: str) -> Words:

@@ -28,6 +28,8 @@ class StepResult:
     changed_at: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """What it found out: what its action read, by the names it declares, or the answers to a form."""
+    passed_at: str = ""
+    """Of a gate: ISO 8601, when it was passed."""
 
     @property
     def ok(self) -> bool:
@@ -57,7 +59,11 @@ class Results:
     def put(
         self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Notes how an address ended; ``at`` when it changed; ``outputs``: what its action read for later steps."""
+        """Notes how an address ended; ``at`` when it changed or was passed; ``outputs``: what its action read for later steps."""
+        if status is ItemStatus.PASSED:
+            passed_at = at.isoformat(timespec="seconds") if at else ""
+            self._note(address, StepResult(status.value, changed=False, outputs=outputs or {}, passed_at=passed_at))
+            return
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
             changed_at = at.isoformat() if at else ""
             self._note(address, StepResult(status.value, changed=True, changed_at=changed_at, outputs=outputs or {}))
@@ -179,6 +185,10 @@ class StepView:
     @property
     def changed_at(self) -> str:
         return self._own().changed_at
+
+    @property
+    def passed_at(self) -> str:
+        return self._own().passed_at
 
     @property
     def ok(self) -> bool:

@@ -19,6 +19,7 @@ from engine.planning.graph import in_order
 from engine.planning.limit import admits
 from engine.planning.results import Directory, Results, RunView, Steps
 from engine.planning.texts import plain
+from engine.planning.views import Collections, calendars_of
 from engine.ports import Action, Binding, Clock, SecretStore, Sessions, SessionSource
 
 
@@ -269,6 +270,8 @@ class Scene:
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
             "run": RunView(self.given.scope, self.results, self.given.past or self.given.run, self.given.started),
             "known_gaps": self.runbook.known_gaps,
+            "collections": Collections(inventory),
+            "calendars": calendars_of(inventory),
         }
         return names
 

@@ -78,7 +78,9 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     yield f"  {gate.opened.gate} at {entry.address} of run {entry.run}" + (f", for {printable(who)}" if who else "")
     yield f"  {_since(gate, now)}{_due(gate, now, paint)}"
     if ask.get("message"):
-        yield from (f"  {line}" for line in wrapped(str(ask["message"]), width - 2, 0))
+        for written in str(ask["message"]).splitlines():  # a list that somebody wrote stays one
+            indent = len(written) - len(written.lstrip())
+            yield from (f"  {' ' * indent}{line}" for line in wrapped(written.strip(), width - 2 - indent, 0))
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))
     for told in gate.reports[-1:]:
         yield f"  {paint('yellow', told.outcome)} says {printable(told.who)}: {printable(told.reason)}"

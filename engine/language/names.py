@@ -56,7 +56,7 @@ class NameCheck:
                     names.update(str(name) for name in own)
         told: dict[str, frozenset[str]] = {}
         for step in runbook.steps():
-            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get(step.action, frozenset())
+            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get((step.looks or step).action, frozenset())
         return cls(runbook, inventory, frozenset(names), told)
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:

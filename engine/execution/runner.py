@@ -44,6 +44,8 @@ class Order:
     header: PlanHeader | None = None
     folder: Path | None = None
     """The run's own."""
+    looks_now: bool = False
+    """Whether to look at once at what gates wait for, due or not."""
     closing: Callable[[], Sequence[ev.Event]] | None = None
     """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
@@ -66,7 +68,8 @@ class Runner:
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
-        self._keeper = GateKeeper(scene, journal, order.past, Desk(order.run, order.requester, order.header, order.folder))
+        desk = Desk(order.run, order.requester, order.header, order.folder, order.looks_now)
+        self._keeper = GateKeeper(scene, journal, order.past, desk)
         self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop, self._keeper)
         self._heard_at = 0.0
 

@@ -174,7 +174,8 @@ class NameCheck:
 def _outputs_by_step(runbook: Runbook, declared: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str] | None]:
     told: dict[str, frozenset[str] | None] = {}
     for step in runbook.steps():
-        known = declared.get(step.action, frozenset()) if step.gate is None else gate_outputs(step.gate)
+        looks = step.looks or step
+        known = declared.get(looks.action, frozenset()) if looks.gate is None else gate_outputs(looks.gate)
         before = told.get(step.name, frozenset())
         told[step.name] = None if before is None or known is None else before | known
     return told

@@ -110,6 +110,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.GateAnswered: lambda e: f"{e.address}  {e.who} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
     ev.GateReported: lambda e: f"{e.address}  {e.who} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
+    ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",
     ev.GateReminded: lambda e: f"{e.address}  reminder {e.number}",
     ev.GateEscalated: lambda e: f"{e.address}  nobody acted in time: passed on to {e.to}",
     ev.GateClosed: lambda e: f"{e.address}  {e.outcome}: {e.why}",

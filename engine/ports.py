@@ -382,11 +382,14 @@ class Journal(Protocol):
         ...
 
     def append_if(
-        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False,
+        check: Callable[[], bool] | None = None,
     ) -> bool:
         """Adds events if the run still ends with number ``after``, at once and durable on return; False when it has gone on,
         and whoever asks has to look again. ``due``: when the run then has something to do. ``letters``: for the process that
-        works on the run: only a letter (see ``Event.is_letter``) that came since ``after`` stands in the way."""
+        works on the run: only a letter (see ``Event.is_letter``) that came since ``after`` stands in the way. ``check``: asked
+        while nobody else can add anything to any run, for what has to hold over several; it may read the journal, and when it
+        says no, nothing is added and False comes back."""
         ...
 
     def has_letters(self, run: str, after: int) -> bool:

@@ -34,9 +34,11 @@ def at_run(run: str) -> Iterator[tuple[Project, Journal, RunState]]:
         yield project, journal, read_run(journal, run)
 
 
-def told(journal: Journal, run: str, decide: Callable[[RunState], Sequence[Event]]) -> None:
-    """Journals what was decided, and says how the run goes on."""
-    state = act(journal, run, SystemClock().now(), decide)
+def told(
+    journal: Journal, run: str, decide: Callable[[RunState], Sequence[Event]], check: Callable[[], bool] | None = None
+) -> None:
+    """Journals what was decided, and says how the run goes on. ``check``: as of ``act``."""
+    state = act(journal, run, SystemClock().now(), decide, check)
     holder = journal.holder(state.started.scope) if state.started is not None else None
     if holder is not None and holder.run == run:
         say("The process at work on the run goes on with it.")

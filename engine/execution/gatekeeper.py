@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
 from engine.execution.gates import closing, fired, looked, times
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import Permanent
-from engine.model.gate import GATE_KINDS, Approval, Form, Gate, GateState, Limits, ManualTask, Wait, Watched
+from engine.model.errors import ActionFailure, Permanent, SwitchoverError
+from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
@@ -77,11 +78,11 @@ class GateKeeper:
                 opened = self._opening(compiled, texts, address, shown or [])
                 self._journal.flush(self._journal.append(self._desk.run, [opened]))
             if not self._must_look(address):
-                return self._advance(address)
+                return self._advance(compiled, block, item, address)
         # Out of the lock: a look talks to another system, and others are to go on meanwhile.
         sight = _look(self._scene, compiled, block, item)
         with self._lock:
-            return self._advance(address, compiled.gate, sight)
+            return self._advance(compiled, block, item, address, sight)
 
     def expected(self, address: str) -> Expected | None:
         """What was approved of an address; None when no approval covers it."""
@@ -140,7 +141,9 @@ class GateKeeper:
         self._eager.discard(address)
         return eager or at <= self._now()
 
-    def _advance(self, address: str, waited: Gate | None = None, sight: Sight | None = None) -> ItemStatus:
+    def _advance(
+        self, compiled: CompiledGate, block: Block, item: Item | None, address: str, sight: Sight | None = None
+    ) -> ItemStatus:
         """Journals what there is to journal of a gate, ``sight`` first, until it stays as it is."""
         while True:
             self._refresh()
@@ -149,9 +152,10 @@ class GateKeeper:
                 self._note_approved(gate)
                 return self._state.items[address].status
             now = self._now()
-            events: list[ev.Event] = []
-            if isinstance(waited, Wait) and waited.watched is not None and sight is not None:
-                events = [_after_look(gate, waited.watched, sight, now)]
+            events = [_after_look(gate, compiled.gate, sight, now)] if sight is not None else []
+            if not events:
+                # Before time is held against it: an appointment that it waits for may have moved meanwhile.
+                events = self._moved(compiled, block, item, gate)
             if not events:
                 closed = closing(gate, self._state.signals, now)
                 events = [*fired(gate, now), *([closed] if closed else [])]
@@ -160,10 +164,31 @@ class GateKeeper:
             if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
                 sight = None
 
+    def _moved(self, compiled: CompiledGate, block: Block, item: Item | None, gate: GateState) -> list[ev.Event]:
+        """The new moment of a wait whose `until` has become another since; its refusal when it can no longer be told."""
+        if not isinstance(compiled.gate, Wait) or not compiled.gate.until or gate.due is None:
+            return []
+        try:
+            texts = self._scene.asked(compiled, block, item)
+            due = _moment(texts["until"], self._scene.inventory.timezone) if texts is not None else gate.due
+        except (InvalidInput, DependsOnLaterError, ActionFailure, SwitchoverError) as error:
+            return [ev.GateClosed(gate.opened.address, "refused", f"it can no longer be told how long to wait: {error}")]
+        if due == gate.due:
+            return []
+        return [ev.GateMoved(gate.opened.address, due.isoformat(), f"it was {gate.due.isoformat()}")]
+
     def _refresh(self) -> None:
         self._journal.flush()
         for record in self._journal.read(self._desk.run, self._state.last_seq):
             self._state.apply(record)
+            self._tell_results(record)
+
+    def _tell_results(self, record: ev.Record) -> None:
+        """What was corrected or moved after its gate was passed counts for what comes later, in this process too."""
+        if isinstance(record.event, ev.GateAnswered | ev.GateChosen):
+            item = self._state.items.get(record.event.address)
+            if item is not None and item.status is ItemStatus.PASSED:
+                self._scene.results.put(record.event.address, item.status, item.at, item.outputs)
 
     def _now(self) -> datetime:
         """The time, which for a run never goes back: a clock that was set back must not undo a time-out."""
@@ -195,9 +220,25 @@ class GateKeeper:
             "requester": self._desk.requester, "on_timeout": gate.limits.on_timeout,
             **_escalation(gate.limits, inventory, due, calendar), **_particulars(gate, inventory, shown),
         }
+        if isinstance(gate, Appointment):
+            ask |= self._appointment(gate, texts, address, now)
         ask["digest"] = digest([address, ask])
         reminders = tuple(due_at(now, after, calendar).isoformat() for after in gate.limits.remind)
         return ev.GateOpened(address, GATE_KINDS[type(gate)], ask, due.isoformat() if due else "", reminders)
+
+    def _appointment(self, gate: Appointment, texts: Mapping[str, str], address: str, now: datetime) -> dict[str, Any]:
+        """What is asked of a time, and those that are proposed."""
+        inventory, given = self._scene.inventory, self._scene.given
+        calendar = inventory.calendars.get(gate.limits.calendar)
+        if calendar is None:
+            raise Permanent(f"the inventory has no calendar called '{gate.limits.calendar}', which its times have to fit")
+        not_before = _moment(texts["not_before"], inventory.timezone) if texts["not_before"] else None
+        ask = {**terms(gate, not_before), "timezone": calendar.timezone}
+        taken = booked(self._journal, calendar.name, given.scope, run=self._desk.run, address=address)
+        return {
+            **ask, "slots": [list(offer) for offer in proposals(ask, Book(calendar, taken), now)],
+            "uid": f"{digest([self._desk.run, address, now.isoformat()])[:32]}@switchover",
+        }
 
     def _shown(self, gate: Gate, address: str) -> list[list[str]] | None:
         """What the covered steps would change now: that is what people agree to. None when it covers none."""
@@ -221,13 +262,15 @@ def _look(scene: Scene, compiled: CompiledGate, block: Block, item: Item | None)
         return Sight(Finding.NEVER, f"it needs the result of {later}, which has none")
 
 
-def _after_look(gate: GateState, watched: Watched, sight: Sight, now: datetime) -> ev.Event:
+def _after_look(gate: GateState, waited: Gate, sight: Sight, now: datetime) -> ev.Event:
+    assert isinstance(waited, Wait)  # noqa: S101  # only a wait looks
+    assert waited.watched is not None  # noqa: S101
     if sight.finding is Finding.SO:
         return ev.GateClosed(gate.opened.address, "passed", "it was found to be so", dict(sight.outputs))
     if sight.finding is Finding.NEVER:
         return ev.GateClosed(gate.opened.address, "refused", sight.saw)
     saw = sight.saw if sight.finding is Finding.NOT_YET else f"it could not be read: {sight.saw}"
-    return looked(gate, watched, saw, now, sight.wait_s)
+    return looked(gate, waited.watched, saw, now, sight.wait_s)
 
 
 def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> dict[str, Any]:
@@ -235,6 +278,8 @@ def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> di
         watched = gate.watched
         return {"signal": gate.signal} if watched is None else {"watched": watched.action, "every": str(watched.every)}
     people = {"people": people_of(inventory, gate.roles)}
+    if isinstance(gate, Appointment):
+        return people
     if isinstance(gate, Form):
         return {**people, "schema": dict(gate.schema)}
     if isinstance(gate, ManualTask):

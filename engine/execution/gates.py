@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.execution.appointments import none_found
 from engine.model import event as ev
 from engine.model.gate import GateState, Watched
 
@@ -159,9 +160,19 @@ def _wait(gate: GateState, signals: Sequence[ev.SignalReceived]) -> ev.GateClose
     return ev.GateClosed(gate.opened.address, "passed", f"{name} was received", _data_of(received.data))
 
 
+def _appointment(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClosed | None:
+    if gate.choices:
+        last = gate.choices[-1]
+        when = gate.spelled((last.start, last.end))
+        return ev.GateClosed(gate.opened.address, "passed", f"{last.who} chose {when}", dict(gate.appointed))
+    return None if gate.offers else ev.GateClosed(gate.opened.address, "refused", none_found(gate))
+
+
 def _data_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): value for name, value in data.items()}
 
 
-_DECIDE = {"approval": _approval, "input": _form, "task": _task, "wait": _wait}
-_ARTICLED = {"approval": "an approval", "input": "a form", "task": "a task", "wait": "a wait"}
+_DECIDE = {"approval": _approval, "input": _form, "task": _task, "wait": _wait, "appointment": _appointment}
+_ARTICLED = {
+    "approval": "an approval", "input": "a form", "task": "a task", "wait": "a wait", "appointment": "an appointment",
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from engine.journal import chain
@@ -19,7 +19,7 @@ class MemoryJournal(ChainedJournal):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._rows: dict[str, list[Row]] = {}
         self._runs: dict[str, RunInfo] = {}
         self._due: dict[str, datetime] = {}
@@ -47,13 +47,16 @@ class MemoryJournal(ChainedJournal):
         return found
 
     def append_if(
-        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False,
+        check: Callable[[], bool] | None = None,
     ) -> bool:
-        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``."""
+        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``, and ``check`` says yes."""
         self._writer.flush()
         with self._lock:
             since = self._rows.get(run, [])[after:]
             if any(row.kind in LETTERS or not letters for row in since):
+                return False
+            if check is not None and not check():
                 return False
             batch = self._packed(run, events)
             rows = self._add(batch)

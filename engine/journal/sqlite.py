@@ -11,7 +11,7 @@ import re
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,9 +141,11 @@ class SqliteJournal(ChainedJournal):
             return rows
 
     def append_if(
-        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False
+        self, run: str, events: Sequence[Event], after: int, due: datetime | None = None, *, letters: bool = False,
+        check: Callable[[], bool] | None = None,
     ) -> bool:
-        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``; durable on return."""
+        """Adds events if nothing, or with ``letters`` no letter, came since number ``after``, and ``check``, asked inside the
+        transaction, says yes; durable on return."""
         self._writer.flush()
         batch = self._packed(run, events)
         with self._writing, self._reading() as connection:
@@ -151,7 +153,8 @@ class SqliteJournal(ChainedJournal):
             try:
                 heads = self._heads_of(connection, batch) if letters else {run: _head(connection, run)}
                 stops = LETTERS & self._kinds(connection, run, after) if letters else heads[run].seq != after
-                if stops:
+                # The file has one writer at a time, and that is us: what others would have to add first is not there.
+                if stops or (check is not None and not check()):
                     return False
                 rows = self._store(connection, batch, heads)
                 if due is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -11,9 +12,21 @@ from engine.language.durations import duration_of
 from engine.language.nearest import did_you_mean, offered
 from engine.language.yaml_reader import at_path
 from engine.model.diagnostic import Diagnostic
-from engine.model.gate import Approval, Form, Gate, Limits, ManualTask, Wait, Watched
+from engine.model.gate import (
+    APPOINTED,
+    Appointment,
+    Approval,
+    Form,
+    Gate,
+    Invite,
+    Limits,
+    ManualTask,
+    Wait,
+    Watched,
+)
 from engine.model.inventory import Inventory
 from engine.model.runbook import Runbook, Step
+from engine.model.slots import holds
 from engine.model.source import DataPath
 
 
@@ -25,16 +38,6 @@ def gate_of(raw: Mapping[str, Any]) -> Gate | None:
 def roles_of(gate: Gate) -> tuple[str, ...]:
     """Who is asked first."""
     return () if isinstance(gate, Wait) else gate.roles
-
-
-def gate_outputs(gate: Gate) -> frozenset[str] | None:
-    """The names later steps may use of a gate; None when only the run can tell, as of what comes with a signal."""
-    if isinstance(gate, Form):
-        is_open = gate.schema.get("additionalProperties") or "patternProperties" in gate.schema
-        return None if is_open else frozenset(gate.schema.get("properties", {}))
-    if isinstance(gate, Approval):
-        return frozenset(("approved_by",))
-    return frozenset(("outcome", "evidence", "by")) if isinstance(gate, ManualTask) else None
 
 
 def _approval(raw: Mapping[str, Any]) -> Approval:
@@ -69,13 +72,39 @@ def _watched(raw: Mapping[str, Any]) -> Watched | None:
     )
 
 
+def _appointment(raw: Mapping[str, Any]) -> Appointment:
+    return Appointment(
+        _roles(raw), duration_of(raw["for"]), raw.get("slots", 3), raw.get("not_before", ""),
+        duration_of(raw["lead"]) if "lead" in raw else None, tuple(filter(None, map(_day, raw.get("blackout", ())))),
+        raw.get("capacity"), _invite(raw["invite"]) if "invite" in raw else None, raw.get("message", ""), _limits(raw),
+    )
+
+
+def _invite(raw: Mapping[str, Any]) -> Invite:
+    return Invite(
+        raw["connection"], _several(raw["to"]), raw["subject"], raw.get("text", ""), raw.get("location", ""), raw.get("from", "")
+    )
+
+
+def _day(written: str) -> date | None:
+    """The day; None for one that no calendar has, which ``gate_problems`` names."""
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return None
+
+
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Gate]] = {
-    "approval": _approval, "input": _form, "task": _task, "wait": _wait,
+    "approval": _approval, "input": _form, "task": _task, "wait": _wait, "appointment": _appointment,
 }
 
 
 def _roles(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    return (raw["by"],) if isinstance(raw["by"], str) else tuple(raw["by"])
+    return _several(raw["by"])
+
+
+def _several(written: str | Sequence[str]) -> tuple[str, ...]:
+    return (written,) if isinstance(written, str) else tuple(written)
 
 
 def _limits(raw: Mapping[str, Any]) -> Limits:
@@ -83,6 +112,31 @@ def _limits(raw: Mapping[str, Any]) -> Limits:
         duration_of(raw["within"]) if "within" in raw else None, raw.get("on_timeout", "refuse"), raw.get("escalate_to", ""),
         tuple(map(duration_of, raw.get("remind", ()))), raw.get("calendar", ""),
     )
+
+
+def outputs_of(gate: Gate) -> frozenset[str] | None:
+    """Names that later steps may use of a gate; None where only what comes in can tell."""
+    if isinstance(gate, Appointment):
+        return frozenset(APPOINTED)
+    if isinstance(gate, Form):
+        return frozenset(map(str, gate.schema.get("properties", ()))) if _is_closed(gate.schema) else None
+    if isinstance(gate, Approval):
+        return frozenset(("approved_by",))
+    return frozenset(("outcome", "evidence", "by")) if isinstance(gate, ManualTask) else None
+
+
+def _is_closed(schema: Mapping[str, Any]) -> bool:
+    """Whether a form asks for the names of its ``properties`` alone: parts of it may bring in others."""
+    brings = {"allOf", "anyOf", "oneOf", "if", "then", "else", "$ref", "patternProperties", "dependentSchemas"}
+    return not brings & schema.keys() and not schema.get("additionalProperties")
+
+
+def templates_of(gate: Gate) -> Mapping[str, Any]:
+    """What of a gate may hold templates, as it stands in the runbook."""
+    texts = {"message": gate.message}
+    if isinstance(gate, Wait):
+        return {**texts, "until": gate.until}
+    return {**texts, **gate.texts} if isinstance(gate, Appointment) else texts
 
 
 # ---------------------------------------------------------------- what the schema cannot see
@@ -99,14 +153,18 @@ def gate_problems(runbook: Runbook, step: Step, inventory: Inventory | None) -> 
         yield from _form_problems(runbook, gate, path)
     if isinstance(gate, Approval):
         yield from _cover_problems(runbook, gate, path)
+    if isinstance(gate, Appointment):
+        yield from _appointment_problems(runbook, gate, inventory, path)
     if inventory is not None:
         yield from _inventory_problems(runbook, gate, inventory, path)
 
 
 def _inventory_problems(runbook: Runbook, gate: Gate, inventory: Inventory, path: DataPath) -> Iterator[Diagnostic]:
     raw = at_path(runbook.document.data, path)
-    several = isinstance(raw.get("by"), list)
-    wanted = [((*path, "by", index) if several else (*path, "by"), role) for index, role in enumerate(roles_of(gate))]
+    wanted = _placed(raw.get("by"), (*path, "by"))
+    if isinstance(gate, Appointment) and gate.invite is not None:
+        wanted += _placed(raw["invite"]["to"], (*path, "invite", "to"))
+        yield from _invite_problems(runbook, gate.invite, inventory, (*path, "invite"))
     if gate.limits.escalate_to:
         wanted.append(((*path, "escalate_to"), gate.limits.escalate_to))
     for where, role in wanted:
@@ -114,6 +172,45 @@ def _inventory_problems(runbook: Runbook, gate: Gate, inventory: Inventory, path
             yield _unknown(runbook, "role", role, list(inventory.people), where)
     if gate.limits.calendar and gate.limits.calendar not in inventory.calendars:
         yield _unknown(runbook, "calendar", gate.limits.calendar, list(inventory.calendars), (*path, "calendar"))
+
+
+def _placed(written: object, path: DataPath) -> list[tuple[DataPath, str]]:
+    """Roles, one or several, each with its place."""
+    if isinstance(written, list):
+        return [((*path, index), role) for index, role in enumerate(written)]
+    return [(path, written)] if isinstance(written, str) else []
+
+
+def _invite_problems(runbook: Runbook, invite: Invite, inventory: Inventory, path: DataPath) -> Iterator[Diagnostic]:
+    found = inventory.connections.get(invite.connection)
+    if found is None:
+        yield _unknown(runbook, "connection", invite.connection, list(inventory.connections), (*path, "connection"))
+    elif found.type != "smtp":
+        detail = f"{invite.connection!r} is of type {found.type}; invitations go by mail, through a connection of type smtp."
+        yield _problem(runbook, "Unsuitable connection", detail, (*path, "connection"))
+    for role in invite.to:
+        person = inventory.people.get(role)
+        if person is not None and not person.get("email"):
+            detail = f"{person.get('name', role)} ({role}) is to be invited by mail, and has no `email` in the inventory."
+            yield _problem(runbook, "No mail address", detail, (*path, "to"))
+
+
+def _appointment_problems(
+    runbook: Runbook, gate: Appointment, inventory: Inventory | None, path: DataPath
+) -> Iterator[Diagnostic]:
+    for index, written in enumerate(at_path(runbook.document.data, path).get("blackout", ())):
+        if _day(written) is None:
+            yield _problem(runbook, "Not a day", f"No calendar has a day {written}.", (*path, "blackout", index))
+    if not gate.length.amount:
+        yield _problem(runbook, "No time at all", "An appointment takes time: write 4h or 90m.", (*path, "for"))
+        return
+    calendar = inventory.calendars.get(gate.limits.calendar) if inventory is not None else None
+    if calendar is not None and inventory is not None and not holds(calendar, gate.length.seconds):
+        detail = (
+            f"No day of the calendar {calendar.name!r} of {inventory.customer} has {gate.length} of business time at one go: no "
+            "time could ever be proposed. Give it less time, or the calendar longer hours."
+        )
+        yield _problem(runbook, "Appointment that fits no day", detail, (*path, "for"))
 
 
 def _limit_problems(runbook: Runbook, gate: Gate, path: DataPath) -> Iterator[Diagnostic]:
@@ -129,6 +226,7 @@ def _limit_problems(runbook: Runbook, gate: Gate, path: DataPath) -> Iterator[Di
         yield _problem(runbook, "Limit without effect", detail, (*path, "within"))
     yield from _pause_problems(runbook, gate, path)
     spans = [limits.within, *limits.remind, gate.duration if isinstance(gate, Wait) else None]
+    spans += [gate.lead] if isinstance(gate, Appointment) else []
     if any(span is not None and span.business for span in spans) and not limits.calendar:
         detail = "Business time is counted by a calendar of the inventory; name it with 'calendar'."
         yield _problem(runbook, "No calendar", detail, path)

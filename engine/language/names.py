@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from engine.language.gate_reader import gate_outputs
+from engine.language.gate_reader import outputs_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_errors import Words, yaml_diagnostic
 from engine.language.template_names import Reference
@@ -42,7 +42,7 @@ class NameCheck:
     inventory: Inventory | None
     variables: frozenset[str]
     outputs: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    """Step, by its name -> the outputs its action declares or its gate has; None: only the run can tell."""
+    """Step, by its name -> the outputs its action or gate declares; None: only the run can tell."""
     _fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -56,7 +56,13 @@ class NameCheck:
                 own = item.fields.get("vars")
                 if isinstance(own, Mapping):
                     names.update(str(name) for name in own)
-        return cls(runbook, inventory, frozenset(names), _outputs_by_step(runbook, outputs or {}))
+        told: dict[str, frozenset[str] | None] = {}
+        for step in runbook.steps():
+            acts = step.looks or step
+            declared = (outputs or {}).get(acts.action, frozenset()) if acts.gate is None else outputs_of(acts.gate)
+            known = told.get(step.name, frozenset())
+            told[step.name] = None if known is None or declared is None else known | declared
+        return cls(runbook, inventory, frozenset(names), told)
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with one name; nothing when it will be there."""
@@ -169,16 +175,6 @@ class NameCheck:
         if root == "inputs":
             return f"the runbook {self.runbook.name!r}"
         return f"the inventory of {self.inventory.customer}" if self.inventory and root in _INVENTORIED else ""
-
-
-def _outputs_by_step(runbook: Runbook, declared: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str] | None]:
-    told: dict[str, frozenset[str] | None] = {}
-    for step in runbook.steps():
-        looks = step.looks or step
-        known = declared.get(looks.action, frozenset()) if looks.gate is None else gate_outputs(looks.gate)
-        before = told.get(step.name, frozenset())
-        told[step.name] = None if before is None or known is None else before | known
-    return told
 
 
 def _missing(owner: str, name: str, known: frozenset[str], where: str) -> Words:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.language.action_args import ActionSpec, ArgumentCheck, compile_problems
-from engine.language.gate_reader import gate_problems
+from engine.language.gate_reader import gate_problems, templates_of
 from engine.language.inputs import resolve_inputs
 from engine.language.names import NameCheck, Scope
 from engine.language.nearest import did_you_mean, offered
@@ -93,9 +93,7 @@ class _Check:
         spec = self.catalog.get(step.action)
         if step.gate is not None:
             yield from gate_problems(self.runbook, step, self.inventory)
-            raw = at_path(self.runbook.document.data, (*step.path, step.action))
-            for key in ("message", "until"):
-                yield from self._values(raw.get(key, ""), (*step.path, step.action, key), scope)
+            yield from self._values(templates_of(step.gate), (*step.path, step.action), scope)
             if step.looks is not None:
                 yield from self._look(step.looks, scope)
         elif spec is None:

@@ -323,6 +323,50 @@ class GateReported(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateChosen(Event):
+    """Somebody chose the time of an appointment, ISO 8601 with offset. Moving it is a new ``version``, with its ``reason``; the
+    earlier ones stay on record."""
+
+    kind: ClassVar[str] = "gate_chosen"
+    is_letter: ClassVar[bool] = True
+    address: str
+    version: int
+    start: str
+    end: str
+    who: str
+    via: str
+    role: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDeclined(Event):
+    """Somebody cannot take proposed times of an appointment. ``slots``: their starts; ``proposed``: start and end of those that
+    are proposed from then on."""
+
+    kind: ClassVar[str] = "gate_declined"
+    is_letter: ClassVar[bool] = True
+    address: str
+    slots: tuple[str, ...]
+    proposed: tuple[tuple[str, str], ...]
+    reason: str
+    who: str
+    via: str
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateProposed(Event):
+    """Other times are proposed for an appointment, because one of those before can no longer be had."""
+
+    kind: ClassVar[str] = "gate_proposed"
+    is_letter: ClassVar[bool] = True
+    address: str
+    proposed: tuple[tuple[str, str], ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignalReceived(Event):
     """Something happened outside that the run may wait for, such as a port that completed."""
 
@@ -364,6 +408,16 @@ class GateEscalated(Event):
     to: str
     people: tuple[Mapping[str, Any], ...]
     due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateMoved(Event):
+    """The moment that an open gate waits for is another now, because what it follows from has changed. ``due``: the new one."""
+
+    kind: ClassVar[str] = "gate_moved"
+    address: str
+    due: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +464,7 @@ KINDS: dict[str, type[Event]] = {
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateLooked, GateReminded, GateEscalated, GateClosed,
-        RunHeld, RunReleased,
+        RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
@@ -422,7 +476,7 @@ OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswi
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
-    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people"))
+    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people", "slots", "proposed"))
     for kind, names in _FIELDS.items()
 }
 """Fields that JSON has lists for, by kind."""

@@ -6,13 +6,15 @@ What stands here is what a runbook says of them. How one stands in a run is ``Ga
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from engine.model import event as ev
 from engine.model.duration import Duration
+from engine.model.slots import Slot
 
 OnTimeout = Literal["refuse", "approve", "escalate"]
 
@@ -98,8 +100,55 @@ class Wait:
     watched: Watched | None = None
 
 
-Gate = Approval | Form | ManualTask | Wait
-GATE_KINDS: Mapping[type[Gate], str] = {Approval: "approval", Form: "input", ManualTask: "task", Wait: "wait"}
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """Whose calendars are to know of an appointment: those of roles ``to``, by mail. Texts may hold templates."""
+
+    connection: str
+    to: tuple[str, ...]
+    subject: str
+    text: str = ""
+    location: str = ""
+    sender: str = ""
+    """Who it is from, when not the connection's own sender."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """Somebody of ``roles`` chooses when something that takes ``length`` is done, inside one business day of the calendar."""
+
+    roles: tuple[str, ...]
+    length: Duration
+    slots: int = 3
+    """How many are proposed, the earliest that fit."""
+    not_before: str = ""
+    """Date, or date and time; a template."""
+    lead: Duration | None = None
+    """How long before its start it has to be chosen."""
+    blackout: tuple[date, ...] = ()
+    capacity: int | None = None
+    """How many may begin on one day, counted over all runs by calendars of this name; None: nobody counts."""
+    invite: Invite | None = None
+    message: str = ""
+    limits: Limits = Limits()
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """What may hold templates, as written."""
+        invite = self.invite
+        about = {} if invite is None else {"subject": invite.subject, "text": invite.text, "location": invite.location}
+        return {"not_before": self.not_before, **({"invite": about} if about else {})}
+
+
+Gate = Approval | Form | ManualTask | Wait | Appointment
+GATE_KINDS: Mapping[type[Gate], str] = {
+    Approval: "approval", Form: "input", ManualTask: "task", Wait: "wait", Appointment: "appointment",
+}
+APPOINTED: tuple[str, ...] = ("start", "end", "uid", "sequence")
+"""Outputs of an appointment: ISO 8601 with offset, what names it in calendars, and how often it was moved."""
+
+Offers = tuple[tuple[str, str], ...]
+"""Slots that are proposed: start and end of each, ISO 8601 with offset."""
 
 
 @dataclass(slots=True)
@@ -114,6 +163,11 @@ class GateState:
     looked: ev.GateLooked | None = None
     """The last look at what it waits for."""
     looked_at: datetime | None = None
+    declined: list[ev.GateDeclined] = field(default_factory=list)
+    proposed: Offers | None = None
+    """Slots on offer, when they are not those it was opened with."""
+    choices: list[ev.GateChosen] = field(default_factory=list)
+    moved: ev.GateMoved | None = None
     reminded: int = 0
     escalated: ev.GateEscalated | None = None
     closed: ev.GateClosed | None = None
@@ -125,7 +179,8 @@ class GateState:
     @property
     def due(self) -> datetime | None:
         """When its time is over."""
-        text = self.escalated.due if self.escalated else self.opened.due
+        latest = self.escalated or self.moved or self.opened
+        text = latest.due
         return datetime.fromisoformat(text) if text else None
 
     @property
@@ -147,10 +202,31 @@ class GateState:
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """What later steps may use of it; of a form its last answer, corrections included."""
+        """What later steps may use of it; of a form its last answer, of an appointment its last time, corrections included."""
         if self.closed is None or self.closed.outcome != "passed":
             return {}
+        if self.choices:
+            return self.appointed
         return self.answers[-1].data if self.answers else self.closed.outputs
+
+    @property
+    def offers(self) -> Offers:
+        """Slots that are proposed now, in the order they are numbered."""
+        return tuple((start, end) for start, end in self.opened.ask.get("slots", ())) if self.proposed is None else self.proposed
+
+    def spelled(self, offer: Sequence[str]) -> str:
+        """A slot for people, by the clock it was asked for: ``Tue 2026-10-27 08:00-12:00 America/Chicago``."""
+        timezone = str(self.opened.ask.get("timezone", "UTC"))
+        start, end = map(datetime.fromisoformat, offer)
+        return f"{Slot(start, end).text(ZoneInfo(timezone))} {timezone}"
+
+    @property
+    def appointed(self) -> Mapping[str, Any]:
+        """The time that was chosen last, as outputs; empty while none is."""
+        if not self.choices:
+            return {}
+        last = self.choices[-1]
+        return {"start": last.start, "end": last.end, "uid": self.opened.ask.get("uid", ""), "sequence": last.version - 1}
 
     @property
     def digest(self) -> str:

@@ -302,6 +302,27 @@ def _form_answered(state: RunState, event: Any, at: datetime) -> None:
         state.item(event.address).outputs = gate.outputs  # a correction counts for what comes after it
 
 
+def _chosen(state: RunState, event: Any, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        gate.choices.append(event)
+        if gate.closed is not None:
+            state.item(event.address).outputs = gate.outputs  # what comes after it goes by the new time
+
+
+def _declined(gate: GateState, event: ev.GateDeclined) -> None:
+    gate.declined.append(event)
+    gate.proposed = event.proposed
+
+
+def _proposed(gate: GateState, event: ev.GateProposed) -> None:
+    gate.proposed = event.proposed
+
+
+def _moved(gate: GateState, event: ev.GateMoved) -> None:
+    gate.moved = event
+
+
 def _signal(state: RunState, event: Any, at: datetime) -> None:
     state.signals.append(event)
 
@@ -344,5 +365,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
     ev.GateLooked: _looked,
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
+    ev.GateChosen: _chosen, ev.GateDeclined: _of_gate(_declined), ev.GateProposed: _of_gate(_proposed),
+    ev.GateMoved: _of_gate(_moved),
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
 }

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from engine.model.calendar import HORIZON, Calendar, Stretch
+from engine.model.calendar import HORIZON, Calendar, Interval, Stretch
 
 _DAY = timedelta(days=1)
 STEP_S = 1800.0
@@ -32,16 +32,18 @@ class Slot:
 
 def propose(
     calendar: Calendar, length_s: float, earliest: datetime, k: int, *, capacity_per_day: int | None = None,
-    taken: Sequence[Stretch] = (), blackout: Collection[date] = (), step_s: float = STEP_S,
+    taken: Sequence[Stretch] = (), booked: Sequence[Stretch] | None = None, blackout: Collection[date] = (),
+    step_s: float = STEP_S,
 ) -> tuple[Slot, ...]:
     """The ``k`` earliest slots of ``length_s`` seconds from ``earliest`` on; fewer when two years hold no more.
 
     A slot begins when the calendar opens, or a whole number of steps of ``step_s`` seconds after that. It overlaps nothing
-    that is ``taken``. A day on which ``capacity_per_day`` of those begin is full; days of ``blackout``, by the calendar's
-    clock, are left out. The slots are alternatives to choose from, so they may overlap each other.
+    that is ``taken``. A day on which ``capacity_per_day`` of those begin is full, or of ``booked`` where those are told apart:
+    they count, but others may work beside them. Days of ``blackout``, by the calendar's clock, are left out. The slots are
+    alternatives to choose from, so they may overlap each other.
     Raises ``ValueError`` for a length or a step that is not above zero.
     """
-    book = _book(calendar, length_s, earliest, capacity_per_day, taken, blackout)
+    book = _book(calendar, length_s, earliest, capacity_per_day, taken, booked, blackout)
     if step_s <= 0:
         raise ValueError(f"a step has to be longer than {step_s} seconds")
     return tuple(islice(book.slots(timedelta(seconds=step_s)), k))
@@ -51,21 +53,47 @@ def why_not(
     calendar: Calendar, start: datetime, length_s: float, *, earliest: datetime | None = None,
     capacity_per_day: int | None = None, taken: Sequence[Stretch] = (), blackout: Collection[date] = (), step_s: float = STEP_S,
 ) -> str:
-    """Why nobody can have the time that begins at ``start``, and the next that fits; empty when it can be had.
-
-    A person may ask for any minute: the step only says what is offered instead.
-    """
-    book = _book(calendar, length_s, earliest or start, capacity_per_day, taken, blackout)
-    asked = Slot(start.astimezone(UTC), start.astimezone(UTC) + book.length)
-    obstacle = book.obstacle(asked)
-    if not obstacle:
+    """Why nobody can have the time that begins at ``start``, and the next that fits; empty when it can be had."""
+    found = obstacle(
+        calendar, start, length_s, earliest=earliest, capacity_per_day=capacity_per_day, taken=taken, blackout=blackout
+    )
+    if not found:
         return ""
     following = propose(
-        calendar, length_s, max(book.earliest, asked.start), 1, capacity_per_day=capacity_per_day, taken=taken,
+        calendar, length_s, max(earliest or start, start), 1, capacity_per_day=capacity_per_day, taken=taken,
         blackout=blackout, step_s=step_s,
     )
     instead = f"the next that fits is {following[0].text(calendar.zone)}" if following else "nothing fits within two years"
-    return f"{obstacle}; {instead}"
+    return f"{found}; {instead}"
+
+
+def obstacle(
+    calendar: Calendar, start: datetime, length_s: float, *, earliest: datetime | None = None,
+    capacity_per_day: int | None = None, taken: Sequence[Stretch] = (), booked: Sequence[Stretch] | None = None,
+    blackout: Collection[date] = (),
+) -> str:
+    """Why nobody can have the time that begins at ``start``; empty when it can be had.
+
+    A person may ask for any minute: the step of ``propose`` only says what is offered.
+    """
+    book = _book(calendar, length_s, earliest or start, capacity_per_day, taken, booked, blackout)
+    return book.obstacle(Slot(start.astimezone(UTC), start.astimezone(UTC) + book.length))
+
+
+def holds(calendar: Calendar, length_s: float) -> bool:
+    """Whether any day the calendar knows, of its week or an exceptional one, has so much business time in one stretch."""
+    days = (*calendar.weekly.values(), *calendar.special.values())
+    return any(minutes * 60 >= length_s for day in days for minutes in _unbroken(day))
+
+
+def _unbroken(day: Sequence[Interval]) -> Iterator[int]:
+    """Minutes of the stretches of a day, those that touch joined."""
+    begun, closes = 0, 0
+    for part in sorted(day):
+        if part.opens > closes:
+            begun = part.opens
+        closes = max(closes, part.closes)
+        yield closes - begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +105,7 @@ class _Book:
     earliest: datetime
     capacity_per_day: int | None
     taken: tuple[Slot, ...]
+    booked: tuple[Slot, ...]
     blackout: frozenset[date]
 
     def slots(self, step: timedelta) -> Iterator[Slot]:
@@ -105,7 +134,7 @@ class _Book:
             return f"{named} is closed{f' ({why})' if why else ''}"
         if day in self.blackout:
             return f"{named} is left out: no appointments are made for that day"
-        begun = sum(self.day(other.start) == day for other in self.taken)
+        begun = sum(self.day(other.start) == day for other in self.booked)
         if self.capacity_per_day is not None and begun >= self.capacity_per_day:
             return f"{named} is full: it takes {self.capacity_per_day}, and has {begun}"
         return ""
@@ -139,16 +168,21 @@ class _Book:
 
 def _book(
     calendar: Calendar, length_s: float, earliest: datetime, capacity_per_day: int | None, taken: Sequence[Stretch],
-    blackout: Collection[date],
+    booked: Sequence[Stretch] | None, blackout: Collection[date],
 ) -> _Book:
     if length_s <= 0:
         raise ValueError(f"an appointment has to be longer than {length_s} seconds")
     if earliest.tzinfo is None:
         raise ValueError(f"{earliest} says no time zone, so nobody can tell when that is")
-    others = tuple(sorted(Slot(start.astimezone(UTC), end.astimezone(UTC)) for start, end in taken))
+    others = _slots(taken)
+    counted = others if booked is None else _slots(booked)
     return _Book(
-        calendar, timedelta(seconds=length_s), earliest.astimezone(UTC), capacity_per_day, others, frozenset(blackout)
+        calendar, timedelta(seconds=length_s), earliest.astimezone(UTC), capacity_per_day, others, counted, frozenset(blackout)
     )
+
+
+def _slots(stretches: Sequence[Stretch]) -> tuple[Slot, ...]:
+    return tuple(sorted(Slot(start.astimezone(UTC), end.astimezone(UTC)) for start, end in stretches))
 
 
 def _times(start: datetime, end: datetime, zone: ZoneInfo) -> str:

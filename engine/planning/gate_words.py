@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.model.gate import Approval, Form, Gate, Wait, Watched
+from engine.model.gate import Appointment, Approval, Form, Gate, Wait, Watched
 
 
 def spelled(gate: Gate) -> str:
@@ -19,6 +19,8 @@ def _asked(gate: Gate) -> str:
     if isinstance(gate, Wait):
         return _awaited(gate)
     who = " or ".join(gate.roles)
+    if isinstance(gate, Appointment):
+        return f"appointment of {gate.length} by {gate.limits.calendar}, chosen by {who}"
     if isinstance(gate, Approval):
         return f"approval by {who}" if gate.quorum == 1 else f"approval by {gate.quorum} of {who}"
     return f"form for {who}" if isinstance(gate, Form) else f"task for {who}"

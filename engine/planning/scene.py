@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from engine.language.gate_reader import templates_of
 from engine.language.templates import Compiled, Condition, DependsOnLaterError, Templates
 from engine.model.args import BadArgument, Builder, builder_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
-from engine.model.gate import Gate, Wait
+from engine.model.gate import Gate
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import address_of
 from engine.model.runbook import Block, Runbook, Step
@@ -48,7 +49,7 @@ class CompiledGate:
     step: Step
     gate: Gate
     texts: Compiled
-    """Mapping of what holds templates: message, and until."""
+    """Mapping of what holds templates: message, until and the like."""
     when: Condition | None
     local: bool = True
     looks: CompiledStep | None = None
@@ -221,12 +222,13 @@ class Scene:
         return Ready(address, compiled, args, context, redact)
 
     def asked(self, compiled: CompiledGate, block: Block, item: Item | None) -> Mapping[str, str] | None:
-        """A gate's texts, rendered; None when its ``when`` is false. Raises as ``ready`` does."""
+        """A gate's texts, rendered, by name (``invite.subject`` for those inside another); None when its ``when`` is false.
+        Raises as ``ready`` does."""
         fields, redact = self._reveal(block, item)
         context = self._context(block, item, fields)
         if compiled.when is not None and not compiled.when.holds(context):
             return None
-        return {name: redact(str(text)) for name, text in compiled.texts.render(context).items()}
+        return {name: redact(text) for name, text in _flat(compiled.texts.render(context))}
 
     def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
         """Sessions for one exchange with the step's time-out ahead of it."""
@@ -257,10 +259,9 @@ class Scene:
 
     def _compile_gate(self, step: Step, gate: Gate, looks: CompiledStep | None) -> CompiledGate:
         source, path = self.runbook.document.source, (*step.path, step.action)
-        texts = {"message": gate.message, **({"until": gate.until} if isinstance(gate, Wait) else {})}
         when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
         local = looks is None or looks.local
-        return CompiledGate(step, gate, self._templates.compile_value(texts, source, path), when, local, looks)
+        return CompiledGate(step, gate, self._templates.compile_value(templates_of(gate), source, path), when, local, looks)
 
     def _is_local(self, step: Step, action: Action[Any, Any]) -> bool:
         connection = step.args.get("connection")
@@ -317,6 +318,14 @@ class Scene:
             "Unsuitable argument", f"{address}: {compiled.action.name} cannot take {error.name}: {error.why}.",
             span, source.line(span.line),
         )
+
+
+def _flat(texts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, text in texts.items():
+        if isinstance(text, Mapping):
+            yield from ((f"{name}.{inner}", found) for inner, found in _flat(text))
+        else:
+            yield name, str(text)
 
 
 def _secret_inputs(runbook: Runbook, inputs: Mapping[str, object]) -> dict[str, object]:

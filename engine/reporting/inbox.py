@@ -12,6 +12,7 @@ from engine.model.gate import GateState
 from engine.model.run import RunState
 from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
+from engine.reporting.wording import slot_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Entry:
             "seen": looked.saw if (looked := self.gate.looked) else None, "looks": looked.number if looked else 0,
             "next_look": at.isoformat() if (at := self.gate.next_look) else None,
             "digest": self.gate.digest, "votes": [{"who": v.who, "vote": v.vote} for v in self.gate.votes],
+            "slots": [{"start": start, "end": end} for start, end in self.gate.offers],
             "commands": commands(self.run, self.address, self.gate),
         }
 
@@ -63,6 +65,8 @@ def commands(run: str, address: str, gate: GateState) -> list[str]:
         return [f"switchover done {at}{evidence}", f"switchover done {at} --blocked --reason WHY"]
     if gate.is_watching:
         return [f"switchover resume {run} --look"]
+    if gate.opened.gate == "appointment":
+        return [f"switchover choose {at} NUMBER", f"switchover decline {at} --reason WHY"]
     signal = gate.opened.ask.get("signal")
     return [f"switchover signal {run} {signal}"] if signal else []
 
@@ -89,6 +93,7 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))
     if gate.looked is not None and gate.looked_at is not None:
         yield f"  {last_look(gate)}"
+    yield from (f"  {line}" for line in slot_lines(gate))
     for told in gate.reports[-1:]:
         yield f"  {paint('yellow', told.outcome)} says {printable(told.who)}: {printable(told.reason)}"
     for vote in gate.votes:

@@ -89,6 +89,11 @@ def _asked(event: ev.GateOpened) -> str:
     return str(event.ask.get("summary", event.gate)).removeprefix("waits for ")
 
 
+def _span(start: str, end: str) -> str:
+    """A slot by its own clock, as journalled: the day, from and until."""
+    return f"{start[:10]} {start[11:16]}-{end[11:16]} ({start[19:]})"
+
+
 _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.ItemChanged: lambda e: _item_line("found in place" if e.adopted else "changed", e),
     ev.ItemRan: lambda e: _item_line("done", e),
@@ -109,6 +114,11 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.GateVoted: lambda e: f"{e.address}  {e.who} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
     ev.GateAnswered: lambda e: f"{e.address}  {e.who} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
     ev.GateReported: lambda e: f"{e.address}  {e.who} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
+    ev.GateChosen: lambda e: f"{e.address}  {e.who} {'chose' if e.version == 1 else 'moved it to'} {_span(e.start, e.end)}"
+    + (f": {e.reason}" if e.reason else ""),
+    ev.GateDeclined: lambda e: f"{e.address}  {e.who} declined {many(len(e.slots), 'time')}: {e.reason}",
+    ev.GateProposed: lambda e: f"{e.address}  {many(len(e.proposed), 'time')} proposed anew: {e.why}",
+    ev.GateMoved: lambda e: f"{e.address}  waits until {e.due} now; {e.why}",
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
     ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",
     ev.GateReminded: lambda e: f"{e.address}  reminder {e.number}",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.model.event import RunReadBack
+from engine.model.gate import GateState, Offers
 from engine.model.run import ItemStatus, RunState, RunStatus
 
 STATUS_WORDS: dict[ItemStatus, str] = {
@@ -84,6 +85,26 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
     steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
     return steps
+
+
+def slot_lines(gate: GateState) -> list[str]:
+    """The times proposed for an appointment, numbered, each with the start to type for it."""
+    return listed_slots(gate, gate.offers)
+
+
+def listed_slots(gate: GateState, offers: Offers) -> list[str]:
+    """Times for an appointment, numbered as they are chosen."""
+    return [f"{number}  {gate.spelled(offer)}  ({start_of(offer)})" for number, offer in enumerate(offers, 1)]
+
+
+def start_of(offer: tuple[str, str]) -> str:
+    """What is typed for a slot: its start by the calendar's clock."""
+    return offer[0][: len("2026-11-30T08:00")]
+
+
+def standing_slot(gate: GateState) -> str:
+    """The time that was chosen last; empty while none is."""
+    return gate.spelled((gate.choices[-1].start, gate.choices[-1].end)) if gate.choices else ""
 
 
 def plan_again(state: RunState) -> str:

@@ -51,14 +51,18 @@ class Account:
         return None
 
 
-def act(journal: Journal, run: str, now: datetime, decide: Callable[[RunState], Sequence[ev.Event]]) -> RunState:
-    """Journals what ``decide`` makes of the run as it stands, if it still stands so; else decides again. Returns the state it
-    was decided on. Raises what ``decide`` raises."""
+def act(
+    journal: Journal, run: str, now: datetime, decide: Callable[[RunState], Sequence[ev.Event]],
+    check: Callable[[], bool] | None = None,
+) -> RunState:
+    """Journals what ``decide`` makes of the run as it stands, if it still stands so; else decides again. ``check``: whether what
+    was looked at in other runs still stands too, asked while nobody else can write. Returns the state it was decided on. Raises
+    what ``decide`` raises."""
     while True:
         state = fold(journal.read(run))
         events = decide(state)
         due = now if state.status is RunStatus.WAITING else None
-        if journal.append_if(run, events, state.last_seq, due):
+        if not events or journal.append_if(run, events, state.last_seq, due, check=check):
             return state
 
 

@@ -367,6 +367,29 @@ def test_of_many_who_act_on_one_state_exactly_one_succeeds(journal: StoredJourna
     assert len(list(journal.read("r"))) == 2
 
 
+def test_of_several_runs_that_want_one_place_exactly_one_gets_it(journal: StoredJournal) -> None:
+    """What has to hold over several runs is asked while nobody else can write."""
+    runs = [f"r{number}" for number in range(6)]
+    for run in runs:
+        journal.flush(journal.append(run, [started("acme")]))
+    gate = threading.Barrier(len(runs))
+    won: list[bool] = []
+
+    def is_free() -> bool:
+        return not any(list(journal.pick(run, ("gate_voted",))) for run in runs)
+
+    def take(run: str) -> None:
+        gate.wait()
+        won.append(journal.append_if(run, [vote()], after=1, check=is_free))
+
+    threads = [threading.Thread(target=take, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(won) == [False] * 5 + [True]
+
+
 def test_a_run_goes_on_behind_a_letter_in_one_chain(journal: StoredJournal) -> None:
     """The process at work and the person who answers do not know of each other."""
     journal.flush(journal.append("r", [started("acme")]))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.model.calendar import DAYS, Calendar, Interval
-from engine.model.slots import Slot, propose, why_not
+from engine.model.slots import Slot, holds, obstacle, propose, why_not
 
 QUARTER = timedelta(minutes=15)
 DAY = timedelta(days=1)
@@ -152,3 +152,26 @@ def test_a_slot_and_a_step_have_a_length(length_s: float, step_s: float) -> None
     """Or there would be no end of them."""
     with pytest.raises(ValueError, match="has to be longer than"):
         propose(OFFICE, length_s, at("2026-10-27T09:00"), 1, step_s=step_s)
+
+
+def test_a_day_counts_those_that_are_booked_but_they_may_run_side_by_side() -> None:
+    """Several teams: the day takes so many, and they need not come one after the other."""
+    booked = [(at("2026-10-27T08:00"), at("2026-10-27T12:00"))]
+    beside: dict[str, Any] = {"capacity_per_day": 2, "booked": booked}
+    assert obstacle(OFFICE, at("2026-10-27T08:00"), 4 * 3600, **beside) == ""
+    assert obstacle(OFFICE, at("2026-10-27T08:00"), 4 * 3600, **{**beside, "booked": booked * 2}) == (
+        "Tue 2026-10-27 is full: it takes 2, and has 2"
+    )
+
+
+@pytest.mark.parametrize(("hours", "length_h", "fits"), [
+    ((Interval(480, 720), Interval(780, 1020)), 4, True),
+    ((Interval(480, 720), Interval(780, 1020)), 4.5, False),
+    ((Interval(480, 720), Interval(720, 1020)), 9, True),
+])
+def test_whether_any_day_has_room_is_told_by_its_longest_stretch(
+    hours: tuple[Interval, ...], length_h: float, fits: bool
+) -> None:
+    """A lunch break parts a morning from an afternoon; hours that touch are one stretch."""
+    assert holds(Calendar("office", "America/Chicago", {"mon": hours}), length_h * 3600) is fits
+    assert holds(Calendar("office", "America/Chicago", {"mon": ()}, special={date(2026, 10, 27): hours}), length_h * 3600) is fits

@@ -12,7 +12,17 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, UNFINISHED, look_back, next_steps, title_of, words_of
+from engine.reporting.wording import (
+    DIED,
+    PROBLEMS,
+    RUN_WORDS,
+    UNFINISHED,
+    look_back,
+    next_steps,
+    title_of,
+    untold,
+    words_of,
+)
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
@@ -142,6 +152,8 @@ def _waiting(state: RunState, width: int, paint: Paint) -> Iterator[str]:
         if gate.is_open:
             ask, due = gate.opened.ask, f", until {moment(gate.due)}" if gate.due else ""
             lines.append(f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, since {moment(gate.opened_at)}{due}")
+    for address, gate in state.gates.items():
+        lines += [f"{address}: {line}" for line in untold(gate)]
     for address, hold in state.holds.items():
         until = f", until {moment(datetime.fromisoformat(hold.until))}" if hold.until else ""
         until += f", until {hold.signal} has happened" if hold.signal else ""

@@ -12,7 +12,7 @@ import pytest
 
 from engine.execution.notices import standing_invitations
 from engine.execution.stop import Stop
-from engine.model.event import GateNotified
+from engine.model.event import GateClosed, GateNotified
 from engine.model.run import RunStatus
 from engine.ports import Invitation, Notice, Told
 from tests.execution.test_appointments import Case as Appointed
@@ -202,3 +202,24 @@ def test_where_nobody_is_told_of_gates_calendars_still_are(tmp_path: Path) -> No
     it.choose("pia", "1")
     it.go_on()
     assert postman.said == ["request 0 to pia@example.net, max@example.net"]
+
+
+def test_what_calendars_were_told_is_called_off_once_when_the_appointment_is_not_to_be(tmp_path: Path) -> None:
+    """By whatever closes the gate otherwise; where nothing was sent, there is nothing to call off."""
+    it, postman = with_invitations(tmp_path, downtime(invite=INVITE) + "      - name: pause\n        wait: {for: 9d}\n")
+    it.start()
+    it.choose("pia", "1")
+    it.go_on()
+    it.world.record([GateClosed("p/downtime", "refused", "the customer withdrew")])
+    for _ in range(2):
+        it.clock.pass_(hours=1)
+        it.go_on()
+    assert postman.said[2:] == [f"{word} to pia@example.net, max@example.net" for word in ("request 0", "cancel 1")]
+    assert standing_invitations(it.world.state()) == []
+    it, postman = with_invitations(tmp_path, downtime(invite=INVITE) + PUT, Told("sent"), Told("sent"), REFUSED)
+    it.start()
+    it.choose("pia", "1")
+    it.go_on()
+    it.world.record([GateClosed("p/downtime", "refused", "the customer withdrew")])
+    it.go_on()
+    assert [word for word in postman.said if word.startswith("cancel")] == []

@@ -13,7 +13,10 @@ from pathlib import Path
 import icalendar
 import pytest
 
-from engine.model.event import GateNotified
+from engine.journal.sqlite import SqliteJournal
+from engine.model.event import GateClosed, GateNotified
+from engine.wiring.clock import SystemClock
+from tests.cli.test_terminal import terminal
 from tests.support.cli import Ended
 from tests.support.cli import switchover as typed
 from tests.support.dying import child
@@ -122,6 +125,13 @@ def calendar_of(mail: EmailMessage) -> icalendar.Calendar:
     return icalendar.Calendar.from_ical(part.get_content())
 
 
+def closed_otherwise(home: Path, address: str) -> None:
+    """As what ends a run before its time does."""
+    journal = SqliteJournal(Folder(home).journal, SystemClock())
+    journal.flush(journal.append(run_of(home), [GateClosed(address, "refused", "the customer withdrew")]))
+    journal.close()
+
+
 def token_in(mail: EmailMessage, home: Path) -> Path:
     part = next(mail.iter_attachments())
     path = home / str(part.get_filename())
@@ -188,6 +198,13 @@ def test_an_appointment_is_told_of_chosen_by_token_moved_and_calendars_follow(ho
     gates = Folder(home).fold().gates
     assert gates["ask/over"].due is not None
     assert gates["ask/over"].due.isoformat() == gates["ask/downtime"].outputs["end"]
+    server.mark()
+    closed_otherwise(home, "ask/downtime")
+    typed(home, "resume")
+    called_off = server.messages()[0]
+    last = calendar_of(called_off)
+    assert (str(last["METHOD"]), last.events[0]["SEQUENCE"], str(last.events[0]["STATUS"])) == ("CANCEL", 2, "CANCELLED")
+    assert (str(last.events[0]["UID"]), str(called_off["Subject"])) == (chosen.outputs["uid"], "Called off: Portal down")
 
 
 def test_the_commands_say_what_is_proposed_and_why_something_is_refused(home: Path) -> None:
@@ -206,6 +223,20 @@ def test_the_commands_say_what_is_proposed_and_why_something_is_refused(home: Pa
     wrong = typed(home, "choose", run, "ask/sign-off", "1", "--as", "partner").must(4)
     assert "ask/sign-off is another kind of gate: approval" in wrong.text
     assert "Chosen: " in act(home, "choose", "ask/downtime", "1").out
+
+
+def test_at_a_terminal_a_time_is_asked_for_until_it_can_be_had(home: Path) -> None:
+    """A wrong answer costs nothing."""
+    typed(home, *APPLY).must(6)
+    act(home, "approve", "ask/sign-off")
+    typed(home, "resume").must(6)
+    with terminal(Folder(home), "choose", run_of(home), "ask/downtime", "--as", "partner") as at:
+        at.until("Which one?")
+        at.type("2020-01-01T08:00\n")
+        at.until("the earliest there is; next:")
+        at.type("3\n")
+        assert at.ended() == 0
+    assert len(Folder(home).fold().gates["ask/downtime"].choices) == 1
 
 
 @pytest.mark.parametrize(("boundary", "outcome", "sent"), [

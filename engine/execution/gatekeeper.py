@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from zoneinfo import ZoneInfo
 from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
 from engine.execution.gates import closing, fired, looked, times
+from engine.execution.notices import Errand, owed, retries
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, Permanent, SwitchoverError
-from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Limits, ManualTask, Wait
+from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Invite, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
@@ -32,7 +34,7 @@ from engine.planning.look import Finding, Sight, look
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner
 from engine.planning.scene import CompiledGate, Scene
-from engine.ports import Journal
+from engine.ports import Journal, Notifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Desk:
     folder: Path | None = None
     looks_now: bool = False
     """Whether what open gates wait for is looked at when they are first come to, due or not."""
+    notifier: Notifier | None = None
+    """Writes to people; None: nobody does."""
 
 
 class GateKeeper:
@@ -58,6 +62,8 @@ class GateKeeper:
         self._eager = {address for address, gate in state.gates.items() if gate.is_watching} if desk.looks_now else set()
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
+        self._since = self._asked_at
+        self._stirred = True
         for gate in state.gates.values():
             self._note_approved(gate)
 
@@ -77,6 +83,7 @@ class GateKeeper:
                     return ItemStatus.UNCHANGED
                 opened = self._opening(compiled, texts, address, shown or [])
                 self._journal.flush(self._journal.append(self._desk.run, [opened]))
+                self._stirred = True
             if not self._must_look(address):
                 return self._advance(compiled, block, item, address)
         # Out of the lock: a look talks to another system, and others are to go on meanwhile.
@@ -108,6 +115,7 @@ class GateKeeper:
             news = self._journal.has_letters(self._desk.run, self._state.last_seq) or fell_due
             if news:
                 self._refresh()
+                self._stirred = True
             return news
 
     def is_held(self, address: str) -> bool:
@@ -120,8 +128,46 @@ class GateKeeper:
         with self._lock:
             return min((at for at in self._times() if at > self._asked_at), default=None)
 
+    # ------------------------------------------------------------ for the post
+
+    def stirred(self) -> bool:
+        """Whether there may be something to write to people since this was last asked."""
+        with self._lock:
+            stirred, self._stirred = self._stirred, False
+            return stirred
+
+    def errands(self) -> list[Errand]:
+        """What is to be written to people now; as it stood, since gates go on meanwhile."""
+        with self._lock:
+            if self._desk.notifier is None:
+                return []
+            self._refresh()
+            found = owed(self._state, self._now(), tells=self._desk.notifier.tells, since=self._since)
+            return [replace(errand, gate=copy(errand.gate)) for errand in found]
+
+    def note(self, event: ev.GateNotified) -> None:
+        """Journals what came of an errand."""
+        self._journal.flush(self._journal.append(self._desk.run, [event]))
+
+    def is_to_try_again(self) -> bool:
+        """Whether the time has come to write once more to somebody who could not be."""
+        with self._lock:
+            self._refresh()
+            return any(at <= self._now() for at in self._retries())
+
+    def tries_again(self) -> bool:
+        """Whether somebody could not be written to and is to be, later."""
+        with self._lock:
+            self._refresh()
+            return any(True for _ in self._retries())
+
+    def _retries(self) -> Iterator[datetime]:
+        if self._desk.notifier is not None:
+            yield from retries(self._state, tells=self._desk.notifier.tells)
+
     def _times(self) -> Iterator[datetime]:
         """Every time limit of gates and holds, past ones too."""
+        yield from self._retries()
         yield from (at for gate in self._state.gates.values() for at in times(gate))
         yield from (datetime.fromisoformat(hold.until) for hold in self._state.holds.values() if hold.until)
 
@@ -163,6 +209,7 @@ class GateKeeper:
                 return ItemStatus.WAITING
             if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
                 sight = None
+            self._stirred = True
 
     def _moved(self, compiled: CompiledGate, block: Block, item: Item | None, gate: GateState) -> list[ev.Event]:
         """The new moment of a wait whose `until` has become another since; its refusal when it can no longer be told."""
@@ -238,6 +285,7 @@ class GateKeeper:
         return {
             **ask, "slots": [list(offer) for offer in proposals(ask, Book(calendar, taken), now)],
             "uid": f"{digest([self._desk.run, address, now.isoformat()])[:32]}@switchover",
+            **({"invite": _invited(gate.invite, inventory, texts)} if gate.invite is not None else {}),
         }
 
     def _shown(self, gate: Gate, address: str) -> list[list[str]] | None:
@@ -285,6 +333,12 @@ def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> di
     if isinstance(gate, ManualTask):
         return {**people, "checklist": list(gate.checklist), "evidence": gate.evidence}
     return {**people, "quorum": gate.quorum, "four_eyes": gate.four_eyes, "shown": shown}
+
+
+def _invited(invite: Invite, inventory: Inventory, texts: Mapping[str, str]) -> dict[str, Any]:
+    """An invitation as it is journalled: whoever sends it needs no runbook."""
+    words = {name: texts[f"invite.{name}"] for name in ("subject", "text", "location")}
+    return {"connection": invite.connection, "from": invite.sender, "people": people_of(inventory, invite.to), **words}
 
 
 def shown_path(folder: Path, address: str) -> Path:

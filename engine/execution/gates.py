@@ -118,8 +118,8 @@ def _timed_out(gate: GateState) -> ev.GateClosed:
     if gate.opened.gate == "wait" and not gate.opened.ask.get("signal"):
         return ev.GateClosed(address, "passed", "the time has come")
     if gate.opened.ask.get("on_timeout") == "approve":
-        return ev.GateClosed(address, "passed", "nobody objected in time, which counts as agreement here")
-    return ev.GateClosed(address, "refused", f"nobody acted in time (until {gate.due:%Y-%m-%d %H:%M %Z})")
+        return ev.GateClosed(address, "passed", "nobody objected in time, which counts as agreement here", late=True)
+    return ev.GateClosed(address, "refused", f"nobody acted in time (until {gate.due:%Y-%m-%d %H:%M %Z})", late=True)
 
 
 def _approval(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClosed | None:

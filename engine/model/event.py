@@ -421,14 +421,32 @@ class GateMoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateNotified(Event):
+    """The engine itself wrote to somebody about a gate. ``why``: opened, proposal 1, reminder 1, escalated, timed out; of an
+    appointment's invitation: invitation or cancellation and its sequence number. ``outcome``: sent, failed, or unknown when the
+    answer to it was lost; ``again``: it failed in a way that may pass, and is tried again."""
+
+    kind: ClassVar[str] = "gate_notified"
+    address: str
+    to: str
+    why: str
+    outcome: str
+    message_id: str
+    detail: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it."""
+    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it; ``late``: because nobody
+    acted in time."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
     outcome: str
     why: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +483,7 @@ KINDS: dict[str, type[Event]] = {
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateLooked, GateReminded, GateEscalated, GateClosed,
         RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved,
+        GateNotified,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)

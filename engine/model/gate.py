@@ -151,6 +151,15 @@ Offers = tuple[tuple[str, str], ...]
 """Slots that are proposed: start and end of each, ISO 8601 with offset."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """How the last attempt to write to somebody went, and how many there were."""
+
+    event: ev.GateNotified
+    at: datetime
+    tries: int = 1
+
+
 @dataclass(slots=True)
 class GateState:
     """One gate as it stands in a run."""
@@ -166,8 +175,16 @@ class GateState:
     declined: list[ev.GateDeclined] = field(default_factory=list)
     proposed: Offers | None = None
     """Slots on offer, when they are not those it was opened with."""
+    proposals: int = 0
+    """How often others were proposed since it was opened."""
     choices: list[ev.GateChosen] = field(default_factory=list)
     moved: ev.GateMoved | None = None
+    occasion: str = "opened"
+    """What people were to be told of last: opened, proposal 1, reminder 1."""
+    occasion_escalated: str = ""
+    """What that was when it was escalated."""
+    notified: dict[tuple[str, str], Notified] = field(default_factory=dict)
+    """(To whom, why) -> how it went."""
     reminded: int = 0
     escalated: ev.GateEscalated | None = None
     closed: ev.GateClosed | None = None

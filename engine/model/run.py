@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from engine.model import event as ev
-from engine.model.gate import GateState
+from engine.model.gate import GateState, Notified, Offers
 
 
 class ItemStatus(Enum):
@@ -114,6 +114,11 @@ class RunState:
     def rollback_of(self) -> str:
         """The run this one takes back; empty when it goes forward."""
         return str(self.started.header.get("rollback_of") or "") if self.started else ""
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it was given up: what it has invited people to is not going to be."""
+        return self.status.value == "cancelled"
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -279,10 +284,12 @@ def _looked(state: RunState, event: Any, at: datetime) -> None:
 
 def _reminded(gate: GateState, event: ev.GateReminded) -> None:
     gate.reminded = event.number
+    gate.occasion = f"reminder {event.number}"
 
 
 def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.escalated = event
+    gate.occasion_escalated = gate.occasion
 
 
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -312,11 +319,24 @@ def _chosen(state: RunState, event: Any, at: datetime) -> None:
 
 def _declined(gate: GateState, event: ev.GateDeclined) -> None:
     gate.declined.append(event)
-    gate.proposed = event.proposed
+    _propose(gate, event.proposed)
 
 
 def _proposed(gate: GateState, event: ev.GateProposed) -> None:
-    gate.proposed = event.proposed
+    _propose(gate, event.proposed)
+
+
+def _propose(gate: GateState, slots: Offers) -> None:
+    gate.proposed = slots
+    gate.proposals += 1
+    gate.occasion = f"proposal {gate.proposals}"
+
+
+def _notified(state: RunState, event: ev.GateNotified, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        before = gate.notified.get((event.to, event.why))
+        gate.notified[event.to, event.why] = Notified(event, at, 1 if before is None else before.tries + 1)
 
 
 def _moved(gate: GateState, event: ev.GateMoved) -> None:
@@ -366,6 +386,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateLooked: _looked,
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.GateChosen: _chosen, ev.GateDeclined: _of_gate(_declined), ev.GateProposed: _of_gate(_proposed),
-    ev.GateMoved: _of_gate(_moved),
+    ev.GateMoved: _of_gate(_moved), ev.GateNotified: _notified,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
 }

@@ -12,7 +12,7 @@ from engine.model.gate import GateState
 from engine.model.run import RunState
 from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
-from engine.reporting.wording import slot_lines
+from engine.reporting.wording import slot_lines, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
         yield f"  {paint('yellow', told.outcome)} says {printable(told.who)}: {printable(told.reason)}"
     for vote in gate.votes:
         yield f"  {printable(vote.who)} voted {vote.vote}"
+    yield from (f"  {paint('yellow', printable(line))}" for line in untold(gate))
     yield from (f"  {paint('cyan', command)}" for command in commands(entry.run, entry.address, gate))
 
 

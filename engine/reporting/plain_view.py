@@ -89,6 +89,9 @@ def _asked(event: ev.GateOpened) -> str:
     return str(event.ask.get("summary", event.gate)).removeprefix("waits for ")
 
 
+_NOTIFIED = {"sent": "told", "failed": "could NOT tell", "unknown": "nobody knows whether this was told:"}
+
+
 def _span(start: str, end: str) -> str:
     """A slot by its own clock, as journalled: the day, from and until."""
     return f"{start[:10]} {start[11:16]}-{end[11:16]} ({start[19:]})"
@@ -118,6 +121,8 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     + (f": {e.reason}" if e.reason else ""),
     ev.GateDeclined: lambda e: f"{e.address}  {e.who} declined {many(len(e.slots), 'time')}: {e.reason}",
     ev.GateProposed: lambda e: f"{e.address}  {many(len(e.proposed), 'time')} proposed anew: {e.why}",
+    ev.GateNotified: lambda e: f"{e.address}  {e.why}: {_NOTIFIED[e.outcome]} {e.to}"
+    + ("" if e.outcome == "sent" else f": {e.detail}"),
     ev.GateMoved: lambda e: f"{e.address}  waits until {e.due} now; {e.why}",
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
     ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",

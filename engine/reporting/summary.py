@@ -13,7 +13,17 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, UNFINISHED, look_back, next_steps, title_of, words_of
+from engine.reporting.wording import (
+    DIED,
+    PROBLEMS,
+    RUN_WORDS,
+    UNFINISHED,
+    look_back,
+    next_steps,
+    title_of,
+    untold,
+    words_of,
+)
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
@@ -148,6 +158,8 @@ def _waiting(state: RunState, width: int, paint: Paint, now: datetime | None) ->
             since = f"since {moment(gate.opened_at)}{_until(gate.due, now)}"
             lines.append((_is_late(gate.due, now), f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, {since}"))
             lines += [(False, f"    {last_look(gate)}")] if gate.looked is not None else []
+    for address, gate in state.gates.items():
+        lines += [(True, f"{address}: {line}") for line in untold(gate)]
     for address, hold in state.holds.items():
         due = datetime.fromisoformat(hold.until) if hold.until else None
         until = _until(due, now) + (f", until {hold.signal} has happened" if hold.signal else "")

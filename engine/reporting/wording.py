@@ -107,6 +107,19 @@ def standing_slot(gate: GateState) -> str:
     return gate.spelled((gate.choices[-1].start, gate.choices[-1].end)) if gate.choices else ""
 
 
+def untold(gate: GateState) -> list[str]:
+    """Who could not be written to about a gate, and why; who was reached later is not named."""
+    last = {event.to: event for event in (past.event for past in gate.notified.values())}
+    found = []
+    for event in last.values():
+        if event.outcome == "failed":
+            again = "; it is tried again" if event.again else ""
+            found.append(f"{event.to} could not be told ({event.why}): {event.detail}{again}")
+        elif event.outcome == "unknown":
+            found.append(f"{event.to}, {event.why}: {event.detail} ({event.message_id})")
+    return found
+
+
 def plan_again(state: RunState) -> str:
     """The command that looks anew at what a run was made from."""
     header: Mapping[str, Any] = state.started.header if state.started else {}

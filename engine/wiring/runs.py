@@ -24,13 +24,14 @@ from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut, masked_by
+from engine.model.gate import Appointment
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
 from engine.planning.plan_file import read_plan, totals_of
 from engine.planning.results import PastResults, Results
 from engine.planning.scene import BlockWork, Given, Scene
-from engine.ports import Clock, Journal, Lease
+from engine.ports import Clock, Journal, Lease, Notifier
 from engine.project import Project
 from engine.transports.keep import FileKeep
 from engine.transports.outbox import FileOutbox
@@ -326,9 +327,25 @@ def _requester(state: RunState) -> str:
 
 def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:
     windows = replace(stage.windows, ignored=ignore_window is not None)
+    order = replace(order, notifier=notifier_of(stage))
     if stage.past is not None:
         order = replace(order, closing=lambda: read_back(stage.scene, stage.work, fold(journal.read(order.run))))
     return Runner(stage.scene, journal, order, windows, stop).run()
+
+
+def notifier_of(stage: Stage) -> Notifier | None:
+    """Who writes to people for a run; None when nobody is ever to be written to."""
+    loaded = stage.loaded
+    invites = any(isinstance(step.gate, Appointment) and step.gate.invite for step in loaded.runbook.steps())
+    if loaded.inventory.notify is None and not invites:
+        return None
+    # Imported when there is somebody to write to: mail and calendars take a while to load.
+    from engine.wiring.notices import MailNotifier  # noqa: PLC0415
+
+    return MailNotifier(
+        loaded.inventory, loaded.templates, stage.connections, stage.scene.clock, stage.secrets.redact, loaded.scope,
+        loaded.project.state,
+    )
 
 
 def _lease(stage: Stage, run: str) -> Lease:

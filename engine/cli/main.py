@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("engine.cli.reject", "Refuse what a run asks for."),
     "answer": ("engine.cli.answer", "Fill in a form that a run waits for."),
     "done": ("engine.cli.done", "Say that manual work is done, blocked or skipped."),
+    "delegate": ("engine.cli.delegate", "Hand what you are asked to somebody else."),
     "token": ("engine.cli.token", "Let somebody without an account act once."),
     "redeem": ("engine.cli.redeem", "Act by a token."),
     "signal": ("engine.cli.signal", "Tell a run that something has happened outside."),

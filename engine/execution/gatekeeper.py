@@ -7,7 +7,7 @@ is closed only if nothing they did has come in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from engine.execution.decide import Expected
 from engine.execution.gates import closing, fired, looked, times
+from engine.execution.people import deputies_of, people_of
+from engine.language.gate_reader import roles_of
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
@@ -195,6 +197,9 @@ class GateKeeper:
             "requester": self._desk.requester, "on_timeout": gate.limits.on_timeout,
             **_escalation(gate.limits, inventory, due, calendar), **_particulars(gate, inventory, shown),
         }
+        deputies = deputies_of(inventory, list(filter(None, (*roles_of(gate), gate.limits.escalate_to))), now)
+        if deputies:
+            ask["deputies"] = deputies
         ask["digest"] = digest([address, ask])
         reminders = tuple(due_at(now, after, calendar).isoformat() for after in gate.limits.remind)
         return ev.GateOpened(address, GATE_KINDS[type(gate)], ask, due.isoformat() if due else "", reminders)
@@ -245,21 +250,6 @@ def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> di
 def shown_path(folder: Path, address: str) -> Path:
     """Where what an approval covers is kept, in a run's folder."""
     return folder / "shown" / f"{address.replace('/', '--')}.jsonl"
-
-
-def people_of(inventory: Inventory, roles: Sequence[str]) -> list[dict[str, Any]]:
-    """Who stands behind roles: role, name, mail address, and the accounts each is known by."""
-    return list(_people(inventory, roles))
-
-
-def _people(inventory: Inventory, roles: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for role in roles:
-        person = inventory.people.get(role, {})
-        logins = person.get("logins", ())
-        yield {
-            "role": role, "name": str(person.get("name", role)), "email": str(person.get("email", "")),
-            "logins": [logins] if isinstance(logins, str) else [str(login) for login in logins or ()],  # type: ignore[attr-defined]
-        }
 
 
 def _escalation(limits: Limits, inventory: Inventory, due: datetime | None, calendar: Calendar | None) -> dict[str, Any]:

@@ -290,6 +290,9 @@ class GateVoted(Event):
     digest: str
     comment: str = ""
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +307,9 @@ class GateAnswered(Event):
     who: str
     via: str
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +326,25 @@ class GateReported(Event):
     reason: str = ""
     evidence: tuple[Mapping[str, Any], ...] = ()
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDelegated(Event):
+    """Somebody who was asked handed that to another: ``to`` has role, name and accounts. ``role`` is the one that is asked;
+    ``behalf``: whose voice it was first, when it was handed on before."""
+
+    kind: ClassVar[str] = "gate_delegated"
+    is_letter: ClassVar[bool] = True
+    address: str
+    who: str
+    to: Mapping[str, Any]
+    reason: str
+    via: str
+    role: str = ""
+    behalf: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +434,8 @@ KINDS: dict[str, type[Event]] = {
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
-        GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateLooked, GateReminded, GateEscalated, GateClosed,
+        GateOpened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
+        GateEscalated, GateClosed,
         RunHeld, RunReleased,
     )
 }

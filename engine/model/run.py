@@ -342,7 +342,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateOpened: _opened, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
     ev.GateAnswered: _form_answered,
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
-    ev.GateLooked: _looked,
+    ev.GateDelegated: _of_gate(lambda gate, event: gate.delegations.append(event)), ev.GateLooked: _looked,
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
 }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TextIO
 
 from engine.model import event as ev
+from engine.model.gate import acted
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus
 from engine.reporting.terminal import many, printable, spelled
@@ -106,9 +107,10 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
     ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),
-    ev.GateVoted: lambda e: f"{e.address}  {e.who} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
-    ev.GateAnswered: lambda e: f"{e.address}  {e.who} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
-    ev.GateReported: lambda e: f"{e.address}  {e.who} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
+    ev.GateVoted: lambda e: f"{e.address}  {acted(e)} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
+    ev.GateAnswered: lambda e: f"{e.address}  {acted(e)} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
+    ev.GateReported: lambda e: f"{e.address}  {acted(e)} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
+    ev.GateDelegated: lambda e: f"{e.address}  {e.who} handed it to {e.to.get('name')}: {e.reason}",
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
     ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",
     ev.GateReminded: lambda e: f"{e.address}  reminder {e.number}",

@@ -22,7 +22,7 @@ from pathlib import Path
 from engine.execution.gates import Voter
 from engine.model.gate import GateState
 from engine.model.run import RunState
-from engine.wiring.gates import Account, NotAllowed, gate_at
+from engine.wiring.gates import Account, NotAllowed, gate_at, voter_of
 
 _PREFIX = "swt1"
 _KEY = "token.key"
@@ -47,7 +47,8 @@ def issue(state: RunState, address: str, account: Account, role: str, expires: d
     gate = gate_at(state, address)
     if not gate.is_open:
         raise NotAllowed("Nothing waits there any more", f"{address} is decided: {gate.closed.why if gate.closed else ''}.")
-    person = next((p for p in gate.people if role in (p.get("role"), p.get("name"), p.get("email"))), None)
+    known = [*gate.people, *gate.deputies]
+    person = next((p for p in known if role in (p.get("role"), p.get("name"), p.get("email"), p.get("own_role"))), None)
     if person is None:
         asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in gate.people)
         raise NotAllowed("Nobody of that role is asked", f"{role} is not among those who are asked at {address}: {asked}.")
@@ -105,8 +106,8 @@ class TokenAccount(Account):
         return self.proof
 
     def voter(self, gate: GateState) -> Voter | None:
-        person = next((p for p in gate.people if p.get("name") == self.person), None)
-        return None if person is None else Voter(self.person, str(person.get("role")), self.name, self.via)
+        person = next((p for p in [*gate.people, *gate.deputies] if p.get("name") == self.person), None)
+        return None if person is None else voter_of(person, self)
 
 
 def _opened(gate: GateState) -> str:

@@ -7,7 +7,7 @@ is closed only if nothing they did has come in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,39 +55,40 @@ class GateKeeper:
     def __init__(self, scene: Scene, journal: Journal, state: RunState, desk: Desk) -> None:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
-        self._approved: dict[str, Expected] = {}
         self._eager = {address for address, gate in state.gates.items() if gate.is_watching} if desk.looks_now else set()
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
-        for gate in state.gates.values():
-            self._note_approved(gate)
 
     # ------------------------------------------------------------ for lanes
 
     def visit(self, compiled: CompiledGate, block: Block, item: Item | None, address: str) -> ItemStatus:
         """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false, ``UNCHANGED`` for an approval of
         changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date that is none."""
+        # What talks to other systems does so out of the lock: others are to go on meanwhile. Nobody else comes to this gate.
         with self._lock:
             self._refresh()
-            if self._must_open(address):
-                texts = self._scene.asked(compiled, block, item)
-                if texts is None:
-                    return ItemStatus.SKIPPED
-                shown = self._shown(compiled.gate, address)
-                if shown == []:
-                    return ItemStatus.UNCHANGED
+            must_open, again = self._must_open(address), self._state.asked_again.get(address)
+        if must_open:
+            texts = self._scene.asked(compiled, block, item)
+            if texts is None:
+                return ItemStatus.SKIPPED
+            shown = self._shown(compiled.gate, address, again)
+            if shown == []:
+                return ItemStatus.UNCHANGED
+            with self._lock:
                 opened = self._opening(compiled, texts, address, shown or [])
                 self._journal.flush(self._journal.append(self._desk.run, [opened]))
+        with self._lock:
             if not self._must_look(address):
                 return self._advance(address)
-        # Out of the lock: a look talks to another system, and others are to go on meanwhile.
         sight = _look(self._scene, compiled, block, item)
         with self._lock:
             return self._advance(address, compiled.gate, sight)
 
     def expected(self, address: str) -> Expected | None:
         """What was approved of an address; None when no approval covers it."""
-        return self._approved.get(address)
+        agreed = self._state.agreed.get(address)
+        return None if agreed is None else Expected(Outlook(agreed.outlook), agreed.observed, agreed.by)
 
     def item(self, address: str) -> ItemState | None:
         """How an address stands, as last read from the journal: for a lane that comes back from a gate."""
@@ -148,7 +149,6 @@ class GateKeeper:
             self._refresh()
             gate = self._state.gates[address]
             if gate.closed is not None:
-                self._note_approved(gate)
                 return self._state.items[address].status
             now = self._now()
             events: list[ev.Event] = []
@@ -177,13 +177,6 @@ class GateKeeper:
             return True
         return bool(hold.signal) and any(signal.name == hold.signal for signal in self._state.signals)
 
-    def _note_approved(self, gate: GateState) -> None:
-        if gate.closed is None or gate.closed.outcome != "passed":
-            return
-        by = gate.closed.why
-        for address, outlook, observed in gate.opened.ask.get("shown", ()):
-            self._approved[address] = Expected(Outlook(outlook), observed, by)
-
     # ------------------------------------------------------------ opening
 
     def _opening(
@@ -193,7 +186,8 @@ class GateKeeper:
         calendar = inventory.calendars.get(gate.limits.calendar)
         due = _due(gate, texts, now, calendar, inventory.timezone)
         ask: dict[str, Any] = {
-            "title": compiled.step.title or compiled.step.name, "message": texts["message"], "summary": spelled(gate),
+            "title": compiled.step.title or compiled.step.name, "message": texts["message"],
+            "summary": spelled(gate) + (_ONCE_MORE if address in self._state.asked_again else ""),
             "requester": self._desk.requester, "on_timeout": gate.limits.on_timeout,
             **_escalation(gate.limits, inventory, due, calendar), **_particulars(gate, inventory, shown),
         }
@@ -204,16 +198,20 @@ class GateKeeper:
         reminders = tuple(due_at(now, after, calendar).isoformat() for after in gate.limits.remind)
         return ev.GateOpened(address, GATE_KINDS[type(gate)], ask, due.isoformat() if due else "", reminders)
 
-    def _shown(self, gate: Gate, address: str) -> list[list[str]] | None:
-        """What the covered steps would change now: that is what people agree to. None when it covers none."""
+    def _shown(self, gate: Gate, address: str, only: Collection[str] | None) -> list[list[str]] | None:
+        """What the covered steps would change now, in all addresses or ``only`` some: that is what people agree to. None when
+        it covers none."""
         if not isinstance(gate, Approval) or not gate.covers:
             return None
-        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers))
+        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers, only))
         if self._desk.folder is not None and self._desk.header is not None and found:
             path = shown_path(self._desk.folder, address)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             write_plan(path, self._desk.header, found)
         return [[item.address, item.outlook.value, item.observed] for item in found if item.outlook not in NOTHING_TO_DO]
+
+
+_ONCE_MORE = ", once more, for what changed since it was given"
 
 
 def _look(scene: Scene, compiled: CompiledGate, block: Block, item: Item | None) -> Sight:

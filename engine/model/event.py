@@ -277,6 +277,16 @@ class GateOpened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateReopened(Event):
+    """An approval that was given is asked for once more, for ``items`` alone: they changed after it was given."""
+
+    kind: ClassVar[str] = "gate_reopened"
+    address: str
+    items: tuple[str, ...]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateVoted(Event):
     """Somebody approved or rejected. ``vote``: approve or reject; ``via``: how it is known who that was; ``digest``: of what
     was shown to them."""
@@ -434,7 +444,7 @@ KINDS: dict[str, type[Event]] = {
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
-        GateOpened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
+        GateOpened, GateReopened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
         GateEscalated, GateClosed,
         RunHeld, RunReleased,
     )
@@ -448,7 +458,7 @@ OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswi
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
-    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people"))
+    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people", "items"))
     for kind, names in _FIELDS.items()
 }
 """Fields that JSON has lists for, by kind."""

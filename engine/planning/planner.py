@@ -41,10 +41,16 @@ class Planner:
         for block in work:
             yield from self._block(block)
 
-    def look(self, work: Iterable[BlockWork], steps: Collection[str]) -> Iterator[PlannedItem]:
-        """The addresses of some steps alone."""
+    def look(
+        self, work: Iterable[BlockWork], steps: Collection[str], only: Collection[str] | None = None
+    ) -> Iterator[PlannedItem]:
+        """The addresses of some steps alone; of these ``only`` some, if given."""
+
+        def admits(lane: Lane, step: AnyStep) -> bool:
+            return step.step.address in steps and (only is None or address_of(step.step.address, lane.key) in only)
+
         for block in work:
-            lanes = [Lane(lane.item, tuple(s for s in lane.steps if s.step.address in steps)) for lane in block.lanes]
+            lanes = [Lane(lane.item, tuple(step for step in lane.steps if admits(lane, step))) for lane in block.lanes]
             yield from self._block(BlockWork(block.block, tuple(lane for lane in lanes if lane.steps), block.local))
 
     def _block(self, work: BlockWork) -> Iterator[PlannedItem]:

@@ -107,6 +107,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
     ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),
+    ev.GateReopened: lambda e: f"{e.address}  asked for once more by {e.actor}, for {', '.join(e.items)}",
     ev.GateVoted: lambda e: f"{e.address}  {acted(e)} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
     ev.GateAnswered: lambda e: f"{e.address}  {acted(e)} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
     ev.GateReported: lambda e: f"{e.address}  {acted(e)} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),

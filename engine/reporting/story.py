@@ -123,8 +123,8 @@ def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -
 
 
 _OF_PEOPLE = frozenset({
-    ev.GateOpened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.GateDelegated, ev.SignalReceived, ev.GateEscalated,
-    ev.GateClosed, ev.RunHeld, ev.RunReleased,
+    ev.GateOpened, ev.GateReopened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.GateDelegated, ev.SignalReceived,
+    ev.GateEscalated, ev.GateClosed, ev.RunHeld, ev.RunReleased,
 })
 """What people and the outside world did, told in the run's timeline."""
 

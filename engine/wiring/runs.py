@@ -441,6 +441,16 @@ def reopened(state: RunState, who: str) -> list[ev.Event]:
     return [ev.ItemReopened(address, who) for address in state.to_try_again()]
 
 
+def asked_again(state: RunState, who: str) -> list[ev.Event]:
+    """What ``retry --ask-again`` puts back: approvals that no longer hold for some addresses, for these alone, and the
+    addresses with what was blocked by them."""
+    events: list[ev.Event] = []
+    for gate, lapsed in state.lapsed().items():
+        blocked = [a for a, item in state.items.items() if item.status is ItemStatus.BLOCKED and item.why in lapsed]
+        events += [ev.GateReopened(gate, tuple(lapsed), who), *(ev.ItemReopened(address, who) for address in (*lapsed, *blocked))]
+    return events
+
+
 def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: str) -> list[ev.Event]:
     """A person's word on items in doubt. Raises ``SwitchoverError`` for an address that is not."""
     events: list[ev.Event] = []

@@ -240,3 +240,26 @@ def test_a_standing_deputy_finds_it_in_their_inbox(home: Path) -> None:
     mine = switchover(home, "inbox", "--role", "deputy").must(0).out
     assert "Pia Partner (partner) or Dee Deputy (partner, deputy of Pia Partner until 2999-12-31)" in " ".join(mine.split())
     switchover(home, "answer", run_of(home), "ask/form", "--as", "deputy", "--set", "route=vo").must(0)
+
+
+def test_what_changed_after_it_was_approved_is_approved_once_more(home: Path) -> None:
+    """The status says how; what is asked about is shown as it is now; nothing is written before."""
+    as_partner(home, "answer", "ask/form", "--set", "route=vo").must(0)
+    switchover(home, "resume").must(6)
+    as_partner(home, "approve", "ask/sign-off").must(0)
+    switchover(home, "resume").must(6)
+    (home / "photo.jpg").write_bytes(b"a photo")
+    as_partner(home, "done", "ask/lift", "--evidence", "photo.jpg").must(0)
+    switchover(home, "signal", run_of(home), "port-completed").must(0)
+    file = home / "out" / "805ec0000001.cfg"
+    file.write_text("somebody was here\n")
+    lapsed = switchover(home, "resume").must(5)
+    assert f"switchover retry {run_of(home)} --ask-again" in lapsed.out
+    switchover(home, "retry", "--ask-again").must(6)
+    shown = switchover(home, "show", "--run", run_of(home), "--at", "ask/sign-off").must(0)
+    assert "-somebody was here" in shown.out
+    assert file.read_text() == "somebody was here\n"
+    as_partner(home, "approve", "ask/sign-off", "--comment", "their line may go").must(0)
+    switchover(home, "resume").must(0)
+    assert "somebody was here" not in file.read_text()
+    assert "No approval has lapsed" in switchover(home, "retry", "--ask-again").err

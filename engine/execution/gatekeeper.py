@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from engine.execution.decide import Expected
 from engine.execution.gates import closing, fired, looked, times
@@ -22,12 +21,12 @@ from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import Permanent
 from engine.model.gate import GATE_KINDS, Approval, Form, Gate, GateState, Limits, ManualTask, Wait, Watched
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
+from engine.planning.gate_times import due_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, Sight, look
 from engine.planning.plan_file import write_plan
@@ -184,7 +183,7 @@ class GateKeeper:
     ) -> ev.GateOpened:
         gate, now, inventory = compiled.gate, self._now(), self._scene.inventory
         calendar = inventory.calendars.get(gate.limits.calendar)
-        due = _due(gate, texts, now, calendar, inventory.timezone)
+        due = due_of(gate, texts, now, inventory)
         ask: dict[str, Any] = {
             "title": compiled.step.title or compiled.step.name, "message": texts["message"],
             "summary": spelled(gate) + (_ONCE_MORE if address in self._state.asked_again else ""),
@@ -194,6 +193,9 @@ class GateKeeper:
         deputies = deputies_of(inventory, list(filter(None, (*roles_of(gate), gate.limits.escalate_to))), now)
         if deputies:
             ask["deputies"] = deputies
+        notice = notice_of(gate, now, due, inventory)
+        if notice:
+            ask["notice"] = notice
         ask["digest"] = digest([address, ask])
         reminders = tuple(due_at(now, after, calendar).isoformat() for after in gate.limits.remind)
         return ev.GateOpened(address, GATE_KINDS[type(gate)], ask, due.isoformat() if due else "", reminders)
@@ -258,23 +260,6 @@ def _escalation(limits: Limits, inventory: Inventory, due: datetime | None, cale
         "escalate_to": limits.escalate_to, "escalation": people_of(inventory, [limits.escalate_to]),
         "escalation_due": until.isoformat(),
     }
-
-
-def _due(gate: Gate, texts: Mapping[str, str], now: datetime, calendar: Calendar | None, timezone: str) -> datetime | None:
-    if isinstance(gate, Wait) and gate.until:
-        return _moment(texts["until"], timezone)
-    within = gate.duration if isinstance(gate, Wait) and gate.duration is not None else gate.limits.within
-    return None if within is None else due_at(now, within, calendar)
-
-
-def _moment(text: str, timezone: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Permanent(
-            f"it waits until {text!r}, which is no date and time: write 2026-12-01T09:00, with or without an offset"
-        ) from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(timezone))
 
 
 def _covers(held: str, address: str) -> bool:

@@ -67,13 +67,15 @@ class WindowOverridden(Event):
 
 @dataclass(frozen=True, slots=True)
 class WindowClosed(Event):
-    """A window shut with items still waiting; they keep until ``reopens`` (ISO 8601, empty when unknown)."""
+    """A window shut with items still waiting; they keep until ``reopens`` (ISO 8601, empty when unknown). ``notice``: what to
+    know of that day, such as a month end."""
 
     kind: ClassVar[str] = "window_closed"
     address: str
     window: str
     waiting: int
     reopens: str
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,9 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     yield f"{paint('bold', printable(str(ask.get('title', entry.address))))}  {paint('dim', printable(entry.customer))}"
     yield f"  {gate.opened.gate} at {entry.address} of run {entry.run}" + (f", for {printable(who)}" if who else "")
     yield f"  {_since(gate, now)}{_due(gate, now, paint)}"
+    if ask.get("notice"):
+        note = printable(str(ask["notice"]))
+        yield f"  {paint('yellow', f'note: {note}')}"
     if ask.get("message"):
         yield from (f"  {line}" for line in wrapped(str(ask["message"]), width - 2, 0))
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))

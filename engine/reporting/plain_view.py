@@ -90,6 +90,10 @@ def _asked(event: ev.GateOpened) -> str:
     return str(event.ask.get("summary", event.gate)).removeprefix("waits for ")
 
 
+def _noted(notice: object) -> str:
+    return f"; note: {notice}" if notice else ""
+
+
 _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.ItemChanged: lambda e: _item_line("found in place" if e.adopted else "changed", e),
     ev.ItemRan: lambda e: _item_line("done", e),
@@ -101,12 +105,14 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunStarted: lambda e: f"run started by {e.actor}: {title_of(e.header)}, {e.header.get('customer', '')}",
     ev.RunResumed: lambda e: f"run taken up again by {e.actor}",
     ev.WindowOverridden: lambda e: f"outside the window {e.window}, let start by {e.actor}: {e.reason}",
-    ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting",
+    ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting{_noted(e.notice)}",
     ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",
     ev.RunReadBack: look_back,
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
-    ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),
+    ev.GateOpened: lambda e: (
+        f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else "") + _noted(e.ask.get("notice"))
+    ),
     ev.GateReopened: lambda e: f"{e.address}  asked for once more by {e.actor}, for {', '.join(e.items)}",
     ev.GateVoted: lambda e: f"{e.address}  {acted(e)} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
     ev.GateAnswered: lambda e: f"{e.address}  {acted(e)} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),

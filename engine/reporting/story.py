@@ -140,5 +140,6 @@ def _pause(event: ev.Event) -> str:
         return line_of(event)
     if isinstance(event, ev.WindowClosed):
         again = f", opens again {event.reopens}" if event.reopens else ""
-        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}"
+        noted = f"; note: {event.notice}" if event.notice else ""
+        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}{noted}"
     return ""

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from engine.model.calendar import Calendar
 from engine.model.diagnostic import InvalidInput
 from engine.model.event import Event, RunHeld, RunReleased, SignalReceived
 from engine.model.run import RunStatus
+from engine.reporting.summary import format_runs, format_summary
 from engine.wiring.gates import Account, NotAllowed, vote
 from engine.wiring.runs import asked_again
 from tests.support.gate_case import PEOPLE, PUT, START, Case, approval, case
@@ -516,3 +518,18 @@ def test_an_overdue_gate_that_is_held_does_not_make_its_run_due_again_and_again(
     it.tell(RunReleased("p", "go on", "Max"))
     assert it.world.journal.next_due() == it.clock.now()
     assert it.go_on() is RunStatus.TRIPPED
+
+
+def test_a_gate_that_falls_into_a_month_end_says_so(tmp_path: Path) -> None:
+    """In the plan, and to whoever is asked; overdue ones are told by the status."""
+    it = case(tmp_path, approval(within="5 days", calendar="books") + PUT)
+    it.world.calendars = {"books": Calendar("books", "UTC", month_end_days=3)}
+    notice = "Sat 2026-11-28 is month end: one of the last 3 days of the month"
+    assert it.world.plan()[0].notes == (notice,)
+    it.start()
+    told = " ".join(format_summary(it.state, now=it.clock.now()).split())
+    assert f"until 2026-11-28 18:00:00 UTC ({notice})" in told
+    it.clock.pass_(days=6)
+    told = " ".join(format_summary(it.state, now=it.clock.now()).split())
+    assert "overdue since 2026-11-28 18:00:00 UTC" in told
+    assert "1 overdue" in format_runs([it.state], now=it.clock.now())

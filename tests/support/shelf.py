@@ -24,6 +24,7 @@ from engine.language.runbook_reader import load_runbook
 from engine.language.templates import Templates
 from engine.language.yaml_reader import parse_yaml
 from engine.model.args import arg
+from engine.model.calendar import Calendar
 from engine.model.errors import WriteRefused
 from engine.model.event import Event, RunStarted
 from engine.model.inventory import Collection, Inventory, Item
@@ -264,6 +265,7 @@ class World:
     windows: Windows = field(default_factory=Windows)
     run_id: str = "r1"
     people: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
     def scene(self, state: RunState | None = None, limit: tuple[str, ...] = ()) -> Scene:
         path = self.folder / "book.yml"
@@ -319,7 +321,10 @@ class World:
     def _inventory(self) -> Inventory:
         document = parse_yaml("[]", "things.yml")
         things = Collection("things", tuple(Item(key, {"id": key}, row) for row, key in enumerate(self.items)), document)
-        return Inventory("acme", "Acme", "UTC", str(self.folder), document, people=self.people, collections={"things": things})
+        return Inventory(
+            "acme", "Acme", "UTC", str(self.folder), document, people=self.people, collections={"things": things},
+            calendars=self.calendars,
+        )
 
 
 def book(steps: str) -> str:

@@ -234,9 +234,10 @@ class Runner:
             if block.window is not None:
                 reopens = self._windows.reopens(block, now)
                 times.append(reopens)
-                self._append(
-                    ev.WindowClosed(address, block.window.describe(), waiting, reopens.isoformat() if reopens else "")
-                )
+                notice = self._windows.notice(block, reopens)
+                self._append(ev.WindowClosed(
+                    address, block.window.describe(), waiting, reopens.isoformat() if reopens else "", notice
+                ))
         return min((at for at in times if at is not None), default=None)
 
     def _append(self, event: ev.Event) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from engine.language.calendars import read_calendar
 from engine.language.connections import literal_secrets, read_connections
 from engine.language.csv_reader import read_csv
+from engine.language.deputies import check_deputies
 from engine.language.findings import Findings
 from engine.language.item_reader import Identities, ItemReader, check_references
 from engine.language.item_types import ItemType, free_type, item_types
@@ -108,6 +109,7 @@ class _Loader:
         country = data.get("country")
         numbers = NumberReader(country if isinstance(country, str) else None)
         people = self._people(document, _mappings(data, "people"), numbers)
+        check_deputies(document, people, self.findings)
         readers = self._collections(document, _mappings(data, "collections"), numbers)
         check_references(readers, self.findings)
         return Inventory(

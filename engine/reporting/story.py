@@ -123,8 +123,8 @@ def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -
 
 
 _OF_PEOPLE = frozenset({
-    ev.GateOpened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.SignalReceived, ev.GateEscalated, ev.GateClosed, ev.RunHeld,
-    ev.RunReleased, ev.GateChosen, ev.GateDeclined, ev.GateProposed, ev.GateMoved,
+    ev.GateOpened, ev.GateReopened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.GateDelegated, ev.SignalReceived,
+    ev.GateEscalated, ev.GateClosed, ev.RunHeld, ev.RunReleased, ev.GateChosen, ev.GateDeclined, ev.GateProposed, ev.GateMoved,
     ev.GateNotified,
 })
 """What people and the outside world did, told in the run's timeline."""
@@ -145,5 +145,6 @@ def _pause(event: ev.Event) -> str:
         return line_of(event)
     if isinstance(event, ev.WindowClosed):
         again = f", opens again {event.reopens}" if event.reopens else ""
-        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}"
+        noted = f"; note: {event.notice}" if event.notice else ""
+        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}{noted}"
     return ""

@@ -74,7 +74,11 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append(("switchover inbox", "see what waits for whom, and what to type"))
     if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
-    if moved := len(state.moved()):
+    lapsed = sum(map(len, state.lapsed().values()))
+    if lapsed:
+        which = "one item" if lapsed == 1 else f"{lapsed:,} items"
+        steps.append((f"switchover retry {state.run} --ask-again", f"show {which} that changed to whoever approved, once more"))
+    if moved := len(state.moved()) - lapsed:
         which = "one item" if moved == 1 else f"{moved:,} items"
         steps.append((plan_again(state), f"look anew at {which} that changed since the plan: 'retry' would not help"))
     if state.to_try_again():

@@ -16,7 +16,7 @@ from engine.execution.gates import Voter
 from engine.model import event as ev
 from engine.model.gate import GateState
 from engine.model.run import RunState
-from engine.wiring.gates import Account, NotAllowed, gate_at
+from engine.wiring.gates import Account, NotAllowed, gate_at, voter_of
 from engine.wiring.token_text import Token, genuine, opened_of
 
 _Act = ev.GateVoted | ev.GateAnswered | ev.GateReported | ev.GateChosen | ev.GateDeclined
@@ -27,7 +27,8 @@ def issue(state: RunState, address: str, account: Account, role: str, expires: d
     gate = gate_at(state, address)
     if not gate.is_open:
         raise NotAllowed("Nothing waits there any more", f"{address} is decided: {gate.closed.why if gate.closed else ''}.")
-    person = next((p for p in gate.people if role in (p.get("role"), p.get("name"), p.get("email"))), None)
+    known = [*gate.people, *gate.deputies]
+    person = next((p for p in known if role in (p.get("role"), p.get("name"), p.get("email"), p.get("own_role"))), None)
     if person is None:
         asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in gate.people)
         raise NotAllowed("Nobody of that role is asked", f"{role} is not among those who are asked at {address}: {asked}.")
@@ -73,8 +74,8 @@ class TokenAccount(Account):
         return self.proof
 
     def voter(self, gate: GateState) -> Voter | None:
-        person = next((p for p in gate.people if p.get("name") == self.person), None)
-        return None if person is None else Voter(self.person, str(person.get("role")), self.name, self.via)
+        person = next((p for p in [*gate.people, *gate.deputies] if p.get("name") == self.person), None)
+        return None if person is None else voter_of(person, self)
 
 
 def _acts(gate: GateState) -> Iterator[Sequence[_Act]]:

@@ -315,6 +315,15 @@ class Telling(Protocol):
         ...
 
 
+class Unseen(Protocol):
+    """An action that, with some arguments or all, leaves nothing to look at: no gate can wait for it."""
+
+    def unseen(self, given: Mapping[str, object]) -> str:
+        """Why nothing tells whether it is done, as part of a sentence; empty when a look does. ``given``: the arguments as the
+        runbook has them, templates not rendered."""
+        ...
+
+
 class Undoable(Protocol[A_contra]):
     """An action that can take its change back. Only ``undo`` is needed; the others make a rollback surer."""
 

@@ -30,20 +30,23 @@ RUN_WAITS = EXIT_CODES[RunStatus.WAITING]
 )
 @click.option("--again", multiple=True, metavar="ADDRESS", help="An item in doubt: it was not done; do it.")
 @click.option("--all-due", is_flag=True, help="Instead of one run: every waiting run that has something to do now. For cron.")
+@click.option("--look", is_flag=True, help="Look now at what open gates wait for, not only when it is due.")
 @ignore_window_option
 @output_option
 @log_option
 def command(
-    run: str | None, done: tuple[str, ...], again: tuple[str, ...], all_due: bool, ignore_window: str | None, output: str,
-    log: Path | None,
+    run: str | None, done: tuple[str, ...], again: tuple[str, ...], all_due: bool, look: bool, ignore_window: str | None,
+    output: str, log: Path | None,
 ) -> int:
     """Go on with RUN (default: the newest). What was done is not done again: items in doubt are looked at first."""
     if all_due:
-        if run is not None or done or again or ignore_window is not None:
-            raise click.UsageError("--all-due takes up whatever is due: it goes with no run, --done, --again or --ignore-window.")
+        if run is not None or done or again or look or ignore_window is not None:
+            raise click.UsageError(
+                "--all-due takes up whatever is due: it goes with no run, --done, --again, --look or --ignore-window."
+            )
         return take_up_due(find_project(), Stop(), Watch(output, log))
     return take_up(
-        run, Watch(output, log, ignore_window=ignore_window), lambda state: answered(state, done, again, actor())
+        run, Watch(output, log, ignore_window=ignore_window, looks_now=look), lambda state: answered(state, done, again, actor())
     )
 
 
@@ -91,5 +94,7 @@ def take_up(
         stage = stack.enter_context(open_run(project, journal, state, stop))
         followed = Followed(state)
         with watching(watch, journal, stage, state.run, followed), stop_on_signals(stop):
-            status = resume(stage, journal, state, stop, first=events, ignore_window=watch.ignore_window)
+            status = resume(
+                stage, journal, state, stop, first=events, ignore_window=watch.ignore_window, looks_now=watch.looks_now
+            )
         return finish(journal, state.run, status, watch, followed)

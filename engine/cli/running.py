@@ -40,6 +40,8 @@ class Watch:
     yes: bool = False
     ignore_window: str | None = None
     verbose: bool = False
+    looks_now: bool = False
+    """Whether to look at once at what gates wait for, due or not."""
 
 
 class Followed:

@@ -13,7 +13,8 @@ from engine.cli.output import data, say
 from engine.model.args import schema_of
 from engine.project import shipped
 
-_STEPS = ("step", "lane_step")
+_STEPS = ("step", "lane_step", "observe")
+"""What has an action and its arguments."""
 
 
 @click.command("schema")

@@ -12,6 +12,7 @@ from engine.model.run import RunState, RunStatus, fold
 from engine.ports import Journal, Lease
 from engine.project import find_project
 from engine.reporting.summary import format_runs, format_summary, run_line, summary_data
+from engine.wiring.clock import SystemClock
 from engine.wiring.runs import open_journal, read_run
 
 
@@ -35,7 +36,7 @@ def _one(journal: Journal, run: str, output: str) -> int:
     state = read_run(journal, run)
     if output == "human":
         width = shutil.get_terminal_size((100, 24)).columns
-        data(format_summary(state, color=wants_color(), width=width, holder=_at_work(journal, state)))
+        data(format_summary(state, color=wants_color(), width=width, holder=_at_work(journal, state), now=SystemClock().now()))
     else:
         data_json({**summary_data(state), "at_work": _at_work(journal, state) is not None})
     return 0
@@ -45,7 +46,7 @@ def _many(journal: Journal, output: str, limit: int | None) -> int:
     states = [fold(journal.read(info.run)) for info in journal.runs()[:limit]]
     at_work = {state.run for state in states if _at_work(journal, state) is not None}
     if output == "human":
-        data(format_runs(states, color=wants_color(), at_work=at_work))
+        data(format_runs(states, color=wants_color(), at_work=at_work, now=SystemClock().now()))
     else:
         data_json([{**run_line(state), "at_work": state.run in at_work} for state in states])
     return 0

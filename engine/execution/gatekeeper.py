@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
-from engine.execution.gates import closing, fired, next_due
+from engine.execution.gates import closing, fired, looked, times
 from engine.execution.notices import Errand, owed, retries
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
@@ -30,6 +30,7 @@ from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
 from engine.planning.gate_words import spelled
+from engine.planning.look import Finding, Sight, look
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner
 from engine.planning.scene import CompiledGate, Scene
@@ -47,6 +48,8 @@ class Desk:
     folder: Path | None = None
     notifier: Notifier | None = None
     """Writes to people; None: nobody does."""
+    looks_now: bool = False
+    """Whether what open gates wait for is looked at when they are first come to, due or not."""
 
 
 class GateKeeper:
@@ -56,6 +59,7 @@ class GateKeeper:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
         self._approved: dict[str, Expected] = {}
+        self._eager = {address for address, gate in state.gates.items() if gate.is_watching} if desk.looks_now else set()
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
         self._since = self._asked_at
@@ -80,7 +84,12 @@ class GateKeeper:
                 opened = self._opening(compiled, texts, address, shown or [])
                 self._journal.flush(self._journal.append(self._desk.run, [opened]))
                 self._stirred = True
-            return self._advance(compiled, block, item, address)
+            if not self._must_look(address):
+                return self._advance(compiled, block, item, address)
+        # Out of the lock: a look talks to another system, and others are to go on meanwhile.
+        sight = _look(self._scene, compiled, block, item)
+        with self._lock:
+            return self._advance(compiled, block, item, address, sight)
 
     def expected(self, address: str) -> Expected | None:
         """What was approved of an address; None when no approval covers it."""
@@ -159,7 +168,7 @@ class GateKeeper:
     def _times(self) -> Iterator[datetime]:
         """Every time limit of gates and holds, past ones too."""
         yield from self._retries()
-        yield from (at for gate in self._state.gates.values() if (at := next_due(gate)) is not None)
+        yield from (at for gate in self._state.gates.values() for at in times(gate))
         yield from (datetime.fromisoformat(hold.until) for hold in self._state.holds.values() if hold.until)
 
     # ------------------------------------------------------------ inside
@@ -169,7 +178,19 @@ class GateKeeper:
             return True
         return self._state.items[address].status is ItemStatus.REOPENED
 
-    def _advance(self, compiled: CompiledGate, block: Block, item: Item | None, address: str) -> ItemStatus:
+    def _must_look(self, address: str) -> bool:
+        self._refresh()
+        at = self._state.gates[address].next_look
+        if at is None:
+            return False
+        eager = address in self._eager
+        self._eager.discard(address)
+        return eager or at <= self._now()
+
+    def _advance(
+        self, compiled: CompiledGate, block: Block, item: Item | None, address: str, sight: Sight | None = None
+    ) -> ItemStatus:
+        """Journals what there is to journal of a gate, ``sight`` first, until it stays as it is."""
         while True:
             self._refresh()
             gate = self._state.gates[address]
@@ -177,14 +198,17 @@ class GateKeeper:
                 self._note_approved(gate)
                 return self._state.items[address].status
             now = self._now()
-            # What it waits for is looked at anew before time is held against it: an appointment may have moved meanwhile.
-            events: list[ev.Event] = self._moved(compiled, block, item, gate)
+            events = [_after_look(gate, compiled.gate, sight, now)] if sight is not None else []
+            if not events:
+                # Before time is held against it: an appointment that it waits for may have moved meanwhile.
+                events = self._moved(compiled, block, item, gate)
             if not events:
                 closed = closing(gate, self._state.signals, now)
                 events = [*fired(gate, now), *([closed] if closed else [])]
             if not events:
                 return ItemStatus.WAITING
-            self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True)
+            if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
+                sight = None
             self._stirred = True
 
     def _moved(self, compiled: CompiledGate, block: Block, item: Item | None, gate: GateState) -> list[ev.Event]:
@@ -276,9 +300,31 @@ class GateKeeper:
         return [[item.address, item.outlook.value, item.observed] for item in found if item.outlook not in NOTHING_TO_DO]
 
 
+def _look(scene: Scene, compiled: CompiledGate, block: Block, item: Item | None) -> Sight:
+    assert compiled.looks is not None  # noqa: S101  # the gate that was opened says that it waits for a look
+    try:
+        return look(scene, compiled.looks, block, item)
+    except InvalidInput as invalid:
+        return Sight(Finding.NEVER, "; ".join(d.detail for d in invalid.diagnostics))
+    except DependsOnLaterError as later:
+        return Sight(Finding.NEVER, f"it needs the result of {later}, which has none")
+
+
+def _after_look(gate: GateState, waited: Gate, sight: Sight, now: datetime) -> ev.Event:
+    assert isinstance(waited, Wait)  # noqa: S101  # only a wait looks
+    assert waited.watched is not None  # noqa: S101
+    if sight.finding is Finding.SO:
+        return ev.GateClosed(gate.opened.address, "passed", "it was found to be so", dict(sight.outputs))
+    if sight.finding is Finding.NEVER:
+        return ev.GateClosed(gate.opened.address, "refused", sight.saw)
+    saw = sight.saw if sight.finding is Finding.NOT_YET else f"it could not be read: {sight.saw}"
+    return looked(gate, waited.watched, saw, now, sight.wait_s)
+
+
 def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> dict[str, Any]:
     if isinstance(gate, Wait):
-        return {"signal": gate.signal}
+        watched = gate.watched
+        return {"signal": gate.signal} if watched is None else {"watched": watched.action, "every": str(watched.every)}
     people = {"people": people_of(inventory, gate.roles)}
     if isinstance(gate, Appointment):
         return people

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.execution.appointments import none_found
 from engine.model import event as ev
-from engine.model.gate import GateState
+from engine.model.gate import GateState, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,25 @@ def closing(gate: GateState, signals: Sequence[ev.SignalReceived], now: datetime
     if not gate.is_open:
         return None
     decided = _DECIDE[gate.opened.gate](gate, signals)
-    if decided is None and gate.due is not None and now >= gate.due and not _may_escalate(gate):
+    if decided is None and _time_is_over(gate, now) and not _may_escalate(gate):
         decided = _timed_out(gate)
     return decided
+
+
+def looked(gate: GateState, watched: Watched, saw: str, now: datetime, wait_s: float = 0.0) -> ev.GateLooked:
+    """A look that did not find it so. ``wait_s``: the pause that the other side asked for. The last look comes when the time
+    is over: what came about in time counts, however seldom it was looked."""
+    number = 1 if gate.looked is None else gate.looked.number + 1
+    again = now + timedelta(seconds=max(watched.pause_s(number), wait_s))
+    if gate.due is not None and now < gate.due:
+        again = min(again, gate.due)
+    return ev.GateLooked(gate.opened.address, saw, number, again.isoformat())
+
+
+def _time_is_over(gate: GateState, now: datetime) -> bool:
+    if gate.due is None or now < gate.due:
+        return False
+    return not gate.is_watching or (gate.looked_at is not None and gate.looked_at >= gate.due)
 
 
 def fired(gate: GateState, now: datetime) -> list[ev.Event]:
@@ -44,7 +60,7 @@ def fired(gate: GateState, now: datetime) -> list[ev.Event]:
     events: list[ev.Event] = [
         ev.GateReminded(gate.opened.address, number, text) for number, text in enumerate(due, 1) if number > gate.reminded
     ]
-    if gate.due is not None and now >= gate.due and _may_escalate(gate):
+    if _time_is_over(gate, now) and _may_escalate(gate):
         ask = gate.opened.ask
         events.append(ev.GateEscalated(
             gate.opened.address, str(ask["escalate_to"]), tuple(ask.get("escalation", ())), str(ask.get("escalation_due", ""))
@@ -52,12 +68,12 @@ def fired(gate: GateState, now: datetime) -> list[ev.Event]:
     return events
 
 
-def next_due(gate: GateState) -> datetime | None:
-    """When something falls due at the gate next; None when only somebody's answer can tell."""
+def times(gate: GateState) -> list[datetime]:
+    """When something falls due at an open gate, past times too; none when only somebody's answer can tell."""
     if not gate.is_open:
-        return None
-    times = [datetime.fromisoformat(text) for text in gate.opened.reminders[gate.reminded :]]
-    return min([*times, *([gate.due] if gate.due else [])], default=None)
+        return []
+    reminders = [datetime.fromisoformat(text) for text in gate.opened.reminders[gate.reminded :]]
+    return [*reminders, *(at for at in (gate.due, gate.next_look) if at is not None)]
 
 
 def why_no_vote(gate: GateState, voter: Voter, vote: str, digest: str, comment: str, now: datetime) -> str:
@@ -97,6 +113,8 @@ def _may_escalate(gate: GateState) -> bool:
 
 def _timed_out(gate: GateState) -> ev.GateClosed:
     address = gate.opened.address
+    if gate.looked is not None and gate.due is not None:
+        return ev.GateClosed(address, "refused", f"it was not so in time (until {gate.due:%Y-%m-%d %H:%M %Z}): {gate.looked.saw}")
     if gate.opened.gate == "wait" and not gate.opened.ask.get("signal"):
         return ev.GateClosed(address, "passed", "the time has come")
     if gate.opened.ask.get("on_timeout") == "approve":

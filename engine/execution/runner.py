@@ -47,6 +47,8 @@ class Order:
     """The run's own."""
     notifier: Notifier | None = None
     """Writes to people who are asked at gates."""
+    looks_now: bool = False
+    """Whether to look at once at what gates wait for, due or not."""
     closing: Callable[[], Sequence[ev.Event]] | None = None
     """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
@@ -69,7 +71,7 @@ class Runner:
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
-        desk = Desk(order.run, order.requester, order.header, order.folder, order.notifier)
+        desk = Desk(order.run, order.requester, order.header, order.folder, order.notifier, order.looks_now)
         self._keeper = GateKeeper(scene, journal, order.past, desk)
         self._post = Post(self._keeper, order.notifier, stop)
         self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop, self._keeper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ class ActionSpec:
     arguments: Mapping[str, Argument]
     outputs: frozenset[str] = frozenset()
     """What later steps may use of its result."""
+    unseen: Callable[[Mapping[str, object]], str] | None = None
+    """Why, with these arguments as the runbook has them, nothing tells whether it is done; empty when a look does, as one always
+    does for None."""
 
 
 @dataclass(frozen=True, slots=True)

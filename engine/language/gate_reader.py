@@ -13,7 +13,18 @@ from engine.language.durations import duration_of
 from engine.language.nearest import did_you_mean, offered
 from engine.language.yaml_reader import at_path
 from engine.model.diagnostic import Diagnostic, Severity
-from engine.model.gate import APPOINTED, Appointment, Approval, Form, Gate, Invite, Limits, ManualTask, Wait
+from engine.model.gate import (
+    APPOINTED,
+    Appointment,
+    Approval,
+    Form,
+    Gate,
+    Invite,
+    Limits,
+    ManualTask,
+    Wait,
+    Watched,
+)
 from engine.model.inventory import Inventory
 from engine.model.runbook import Runbook, Step
 from engine.model.slots import holds
@@ -49,7 +60,17 @@ def _task(raw: Mapping[str, Any]) -> ManualTask:
 
 def _wait(raw: Mapping[str, Any]) -> Wait:
     duration = duration_of(raw["for"]) if "for" in raw else None
-    return Wait(duration, raw.get("until", ""), raw.get("signal", ""), raw.get("message", ""), _limits(raw))
+    return Wait(duration, raw.get("until", ""), raw.get("signal", ""), raw.get("message", ""), _limits(raw), _watched(raw))
+
+
+def _watched(raw: Mapping[str, Any]) -> Watched | None:
+    if "observe" not in raw:
+        return None
+    observe = raw["observe"]
+    return Watched(
+        observe["action"], observe.get("with", {}), duration_of(raw.get("every", "15m")),
+        duration_of(raw.get("max_every", "1d")), raw.get("backoff", 1),
+    )
 
 
 def _appointment(raw: Mapping[str, Any]) -> Appointment:
@@ -202,11 +223,30 @@ def _limit_problems(runbook: Runbook, gate: Gate, path: DataPath) -> Iterator[Di
     if limits.on_timeout == "approve" and not isinstance(gate, Approval):
         detail = "Only an approval can be taken for given when nobody acts in time; use refuse or escalate."
         yield _problem(runbook, "Cannot be taken for given", detail, (*path, "on_timeout"))
+    if isinstance(gate, Wait) and limits.within is not None and not gate.signal and gate.watched is None:
+        detail = "A wait for a time ends by itself; 'within' limits one for a signal, or for what a look finds."
+        yield _problem(runbook, "Limit without effect", detail, (*path, "within"))
+    yield from _pause_problems(runbook, gate, path)
     spans = [limits.within, *limits.remind, gate.duration if isinstance(gate, Wait) else None]
     spans += [gate.lead] if isinstance(gate, Appointment) else []
     if any(span is not None and span.business for span in spans) and not limits.calendar:
         detail = "Business time is counted by a calendar of the inventory; name it with 'calendar'."
         yield _problem(runbook, "No calendar", detail, path)
+
+
+def _pause_problems(runbook: Runbook, gate: Gate, path: DataPath) -> Iterator[Diagnostic]:
+    watched = gate.watched if isinstance(gate, Wait) else None
+    if watched is None:
+        return
+    raw = at_path(runbook.document.data, path)
+    if watched.every.seconds <= 0:
+        yield _problem(runbook, "No pause", "Between two looks there has to be some time: 15m.", (*path, "every"))
+    if "max_every" in raw and watched.backoff <= 1:
+        detail = "Without 'backoff' above 1 the pauses stay as they are, so 'max_every' would never count."
+        yield _problem(runbook, "Limit without effect", detail, (*path, "max_every"))
+    elif "max_every" in raw and watched.max_every.seconds < watched.every.seconds:
+        detail = f"The pauses begin at {watched.every} and grow, so they cannot end at {watched.max_every}."
+        yield _problem(runbook, "Limit below its beginning", detail, (*path, "max_every"))
 
 
 def _form_problems(runbook: Runbook, gate: Form, path: DataPath) -> Iterator[Diagnostic]:

@@ -57,7 +57,8 @@ class NameCheck:
                     names.update(str(name) for name in own)
         told: dict[str, frozenset[str] | None] = {}
         for step in runbook.steps():
-            declared = (outputs or {}).get(step.action, frozenset()) if step.gate is None else outputs_of(step.gate)
+            acts = step.looks or step
+            declared = (outputs or {}).get(acts.action, frozenset()) if acts.gate is None else outputs_of(acts.gate)
             known = told.get(step.name, frozenset())
             told[step.name] = None if known is None or declared is None else known | declared
         return cls(runbook, inventory, frozenset(names), told)

@@ -94,12 +94,30 @@ class _Check:
         if step.gate is not None:
             yield from gate_problems(self.runbook, step, self.inventory)
             yield from self._values(templates_of(step.gate), (*step.path, step.action), scope)
+            if step.looks is not None:
+                yield from self._look(step.looks, scope)
         elif spec is None:
             yield self._unknown("action", step.action, self.catalog, (*step.path, "action"))
         else:
             yield from ArgumentCheck(self.runbook.document.source, self.inventory, self.templates).problems(step, spec)
         if step.when is not None:
             yield from self._condition(step.when, (*step.path, "when"), scope)
+        yield from self._values(step.args, (*step.path, "with"), scope)
+
+    def _look(self, step: Step, scope: Scope) -> Iterator[Diagnostic]:
+        """What a gate looks with, until it finds things as they should be."""
+        spec = self.catalog.get(step.action)
+        if spec is None:
+            yield self._unknown("action", step.action, self.catalog, (*step.path, "action"))
+            return
+        blind = spec.unseen(step.args) if spec.unseen is not None else ""
+        if blind:
+            source = self.runbook.document.source
+            span = source.value((*step.path, "action"))
+            detail = f"A gate cannot wait for {spec.name}: {blind}. Wait for something that can be read."
+            yield Diagnostic("Cannot be looked at", detail, span, source.line(span.line))
+            return
+        yield from ArgumentCheck(self.runbook.document.source, self.inventory, self.templates).problems(step, spec)
         yield from self._values(step.args, (*step.path, "with"), scope)
 
     def _values(self, raw: object, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:

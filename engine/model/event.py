@@ -378,6 +378,18 @@ class SignalReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateLooked(Event):
+    """It was looked at what a gate waits for, and it is not so yet. ``saw``: how it is, or why that could not be read;
+    ``number``: of the look, from 1; ``next``: when the next one comes, ISO 8601."""
+
+    kind: ClassVar[str] = "gate_looked"
+    address: str
+    saw: str
+    number: int
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateReminded(Event):
     """A reminder fell due; ``number`` counts from 1."""
 
@@ -469,7 +481,7 @@ KINDS: dict[str, type[Event]] = {
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
-        GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
+        GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateLooked, GateReminded, GateEscalated, GateClosed,
         RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved,
         GateNotified,
     )

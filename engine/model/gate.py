@@ -5,6 +5,7 @@ What stands here is what a runbook says of them. How one stands in a run is ``Ga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -66,14 +67,37 @@ class ManualTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """What an action's look has to find: nothing left to change. ``args`` holds templates, as a step's own do."""
+
+    action: str
+    args: Mapping[str, object]
+    every: Duration
+    max_every: Duration
+    backoff: float = 1.0
+    """Each time between two looks is so many times the one before, up to ``max_every``."""
+
+    def pause_s(self, looks: int) -> float:
+        """Seconds from one look to the next, after so many of them."""
+        first, most = self.every.seconds, max(self.every.seconds, self.max_every.seconds)
+        if self.backoff <= 1:
+            return first
+        # Looking goes on for months: a power of so many looks is no number any more.
+        doublings = min(looks - 1, math.ceil(math.log(max(most / first, 1), self.backoff)))
+        return min(most, first * self.backoff**doublings)
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """Until a time has passed (``duration``), a moment has come (``until``, a template), or a signal was received."""
+    """Until a time has passed (``duration``), a moment has come (``until``, a template), a signal was received, or a look
+    finds things as they should be (``watched``)."""
 
     duration: Duration | None = None
     until: str = ""
     signal: str = ""
     message: str = ""
     limits: Limits = Limits()
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +169,9 @@ class GateState:
     votes: list[ev.GateVoted] = field(default_factory=list)
     answers: list[ev.GateAnswered] = field(default_factory=list)
     reports: list[ev.GateReported] = field(default_factory=list)
+    looked: ev.GateLooked | None = None
+    """The last look at what it waits for."""
+    looked_at: datetime | None = None
     declined: list[ev.GateDeclined] = field(default_factory=list)
     proposed: Offers | None = None
     """Slots on offer, when they are not those it was opened with."""
@@ -172,6 +199,18 @@ class GateState:
         latest = self.escalated or self.moved or self.opened
         text = latest.due
         return datetime.fromisoformat(text) if text else None
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it waits for what a look finds."""
+        return bool(self.opened.ask.get("watched"))
+
+    @property
+    def next_look(self) -> datetime | None:
+        """When to look next; None for a gate that does not wait for what is seen."""
+        if not self.is_watching or not self.is_open:
+            return None
+        return self.opened_at if self.looked is None else datetime.fromisoformat(self.looked.next)
 
     @property
     def people(self) -> list[Mapping[str, Any]]:

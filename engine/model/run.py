@@ -276,6 +276,12 @@ def _of_gate(keep: Callable[[GateState, Any], None]) -> Callable[[RunState, Any,
     return handle
 
 
+def _looked(state: RunState, event: Any, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        gate.looked, gate.looked_at = event, at
+
+
 def _reminded(gate: GateState, event: ev.GateReminded) -> None:
     gate.reminded = event.number
     gate.occasion = f"reminder {event.number}"
@@ -377,6 +383,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateOpened: _opened, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
     ev.GateAnswered: _form_answered,
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
+    ev.GateLooked: _looked,
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.GateChosen: _chosen, ev.GateDeclined: _of_gate(_declined), ev.GateProposed: _of_gate(_proposed),
     ev.GateMoved: _of_gate(_moved), ev.GateNotified: _notified,

@@ -6,9 +6,9 @@ A *block* is what the schedule orders: either one step, or a group of steps that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from engine.model.gate import Gate
+from engine.model.gate import Gate, Wait
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
@@ -78,6 +78,15 @@ class Step:
     def address(self) -> str:
         return f"{self.phase}/{self.name}"
 
+    @property
+    def looks(self) -> Step | None:
+        """For a gate that waits for what an action's look finds, that look as a step of its own."""
+        watched = self.gate.watched if isinstance(self.gate, Wait) else None
+        if watched is None:
+            return None
+        path = (*self.path, self.action, "observe")
+        return replace(self, action=watched.action, args=watched.args, path=path, gate=None, when=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -145,5 +154,8 @@ class Runbook:
             yield from block.steps
 
     def actions(self) -> Iterator[str]:
-        """The action of each step that has one."""
-        return (step.action for step in self.steps() if step.gate is None)
+        """The action of each step that has one, carried out or only looked with."""
+        for step in self.steps():
+            looks = step.looks
+            if step.gate is None or looks is not None:
+                yield (looks or step).action

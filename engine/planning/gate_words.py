@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.model.gate import Appointment, Approval, Form, Gate, Wait
+from engine.model.gate import Appointment, Approval, Form, Gate, Wait, Watched
 
 
 def spelled(gate: Gate) -> str:
@@ -27,6 +27,14 @@ def _asked(gate: Gate) -> str:
 
 
 def _awaited(gate: Wait) -> str:
+    if gate.watched is not None:
+        return f"waits for {gate.watched.action} to find it so, looking {_how_often(gate.watched)}"
     if gate.signal:
         return f"waits for {gate.signal}"
     return f"waits for {gate.duration}" if gate.duration is not None else "waits for a date"
+
+
+def _how_often(watched: Watched) -> str:
+    if watched.backoff <= 1:
+        return f"every {watched.every}"
+    return f"every {watched.every}, later every {max(watched.every, watched.max_every, key=lambda pause: pause.seconds)}"

@@ -15,7 +15,8 @@ from engine.model.gate import Approval
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
 from engine.planning.gate_words import spelled
-from engine.planning.scene import AnyStep, BlockWork, CompiledGate, Lane, Ready, Scene
+from engine.planning.look import Finding, look
+from engine.planning.scene import AnyStep, BlockWork, CompiledGate, CompiledStep, Lane, Ready, Scene
 from engine.planning.texts import bug_in, diff_lines, shown_fields
 
 T = TypeVar("T")
@@ -99,7 +100,19 @@ class Planner:
             return replace(blank, outlook=Outlook.SKIP, why=f"when: {compiled.step.when}")
         if isinstance(compiled.gate, Approval) and compiled.gate.covers and not self._changes(compiled.gate.covers):
             return replace(blank, why="nothing to approve")
-        return replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"])
+        waits = replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"])
+        return waits if compiled.looks is None else self._watched(waits, work, lane, compiled.looks)
+
+    def _watched(self, waits: PlannedItem, work: BlockWork, lane: Lane, looks: CompiledStep) -> PlannedItem:
+        """A wait for what a look finds, with what it finds now; nothing to wait for when it is so already."""
+        try:
+            sight = look(self.scene, looks, work.block, lane.item)
+        except DependsOnLaterError as later:
+            return replace(waits, notes=(f"what it looks at is known after {later}",))
+        if sight.finding is Finding.SO:
+            self.scene.results.put(waits.address, ItemStatus.PASSED, outputs=sight.outputs)
+            return replace(waits, outlook=Outlook.NOTHING, summary="", why="nothing to wait for")
+        return replace(waits, notes=(f"{_NOW[sight.finding]}: {sight.saw}",))
 
     def _changes(self, steps: Collection[str]) -> bool:
         """Whether any of some later steps would do something, as far as can be told now."""
@@ -138,6 +151,11 @@ class Planner:
             # What has nothing to do was noted when it was read, with what was read.
             # A check alters nothing that a later step could wait for: what it proves is asked again when it matters.
             results.put_pending(planned.address)
+
+
+_NOW = {
+    Finding.NOT_YET: "now", Finding.UNREAD: "it cannot be read now", Finding.NEVER: "if it came to it now, it would be refused",
+}
 
 
 def _in_turn(pool: ThreadPoolExecutor, tasks: Iterator[Callable[[], T]], ahead: int) -> Iterator[T]:

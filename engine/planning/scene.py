@@ -51,6 +51,8 @@ class CompiledGate:
     """Mapping of what holds templates: message, until and the like."""
     when: Condition | None
     local: bool = True
+    looks: CompiledStep | None = None
+    """What looks at what the gate waits for."""
 
     @property
     def is_gate(self) -> bool:
@@ -242,19 +244,23 @@ class Scene:
     # ------------------------------------------------------------ inside
 
     def _compile(self, step: Step, catalog: Mapping[str, Action[Any, Any]]) -> AnyStep:
-        source = self.runbook.document.source
         if step.gate is not None:
-            return self._compile_gate(step, step.gate)
-        action = catalog[step.action]
+            looks = None if step.looks is None else self._compile_step(step.looks, catalog)
+            return self._compile_gate(step, step.gate, looks)
+        return self._compile_step(step, catalog)
+
+    def _compile_step(self, step: Step, catalog: Mapping[str, Action[Any, Any]]) -> CompiledStep:
+        source, action = self.runbook.document.source, catalog[step.action]
         args = self._templates.compile_value(dict(step.args), source, (*step.path, "with"))
         when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
         settle_s = action.settle_s if step.settle_s is None else step.settle_s
         return CompiledStep(step, action, builder_of(action.Args), args, when, settle_s, self._is_local(step, action))
 
-    def _compile_gate(self, step: Step, gate: Gate) -> CompiledGate:
+    def _compile_gate(self, step: Step, gate: Gate, looks: CompiledStep | None) -> CompiledGate:
         source, path = self.runbook.document.source, (*step.path, step.action)
         when = None if step.when is None else self._templates.compile_condition(step.when, source, (*step.path, "when"))
-        return CompiledGate(step, gate, self._templates.compile_value(templates_of(gate), source, path), when)
+        local = looks is None or looks.local
+        return CompiledGate(step, gate, self._templates.compile_value(templates_of(gate), source, path), when, local, looks)
 
     def _is_local(self, step: Step, action: Action[Any, Any]) -> bool:
         connection = step.args.get("connection")

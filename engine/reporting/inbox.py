@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.model.gate import GateState
 from engine.model.run import RunState
+from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
 from engine.reporting.wording import slot_lines, untold
 
@@ -36,6 +37,8 @@ class Entry:
             "run": self.run, "customer": self.customer, "address": self.address, "gate": self.gate.opened.gate,
             "title": ask.get("title", ""), "message": ask.get("message", ""), "people": self.gate.people,
             "since": self.gate.opened_at.isoformat(), "due": self.gate.due.isoformat() if self.gate.due else None,
+            "seen": looked.saw if (looked := self.gate.looked) else None, "looks": looked.number if looked else 0,
+            "next_look": at.isoformat() if (at := self.gate.next_look) else None,
             "digest": self.gate.digest, "votes": [{"who": v.who, "vote": v.vote} for v in self.gate.votes],
             "slots": [{"start": start, "end": end} for start, end in self.gate.offers],
             "commands": commands(self.run, self.address, self.gate),
@@ -60,6 +63,8 @@ def commands(run: str, address: str, gate: GateState) -> list[str]:
     if gate.opened.gate == "task":
         evidence = " --evidence FILE" if gate.opened.ask.get("evidence") else ""
         return [f"switchover done {at}{evidence}", f"switchover done {at} --blocked --reason WHY"]
+    if gate.is_watching:
+        return [f"switchover resume {run} --look"]
     if gate.opened.gate == "appointment":
         return [f"switchover choose {at} NUMBER", f"switchover decline {at} --reason WHY"]
     signal = gate.opened.ask.get("signal")
@@ -84,6 +89,8 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     if ask.get("message"):
         yield from (f"  {line}" for line in wrapped(str(ask["message"]), width - 2, 0))
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))
+    if gate.looked is not None and gate.looked_at is not None:
+        yield f"  {last_look(gate)}"
     yield from (f"  {line}" for line in slot_lines(gate))
     for told in gate.reports[-1:]:
         yield f"  {paint('yellow', told.outcome)} says {printable(told.who)}: {printable(told.reason)}"

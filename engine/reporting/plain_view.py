@@ -125,6 +125,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     + ("" if e.outcome == "sent" else f": {e.detail}"),
     ev.GateMoved: lambda e: f"{e.address}  waits until {e.due} now; {e.why}",
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
+    ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",
     ev.GateReminded: lambda e: f"{e.address}  reminder {e.number}",
     ev.GateEscalated: lambda e: f"{e.address}  nobody acted in time: passed on to {e.to}",
     ev.GateClosed: lambda e: f"{e.address}  {e.outcome}: {e.why}",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.model.event import RunStarted
+from engine.model.gate import GateState
 from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
@@ -38,8 +39,11 @@ _ITEM_STYLES = {
 _TITLES = {ItemStatus.FAILED: "Failed", ItemStatus.IN_DOUBT: "In doubt: a person must look", ItemStatus.BLOCKED: "Not tried"}
 
 
-def format_summary(state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None) -> str:
-    """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one."""
+def format_summary(
+    state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None, now: datetime | None = None
+) -> str:
+    """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one; ``now``
+    tells what is overdue."""
     paint = Paint(color)
     width = max(60, width)
     lines = [*_head(state, paint, holder), "", *_table(state, paint)]
@@ -47,7 +51,7 @@ def format_summary(state: RunState, *, color: bool = False, width: int = 100, ho
         lines.append(f"  {_unfinished(state)}")
     for status in PROBLEMS:
         lines += _problems(state, status, paint, width)
-    lines += [*_waiting(state, width, paint), *_overrides(state, width)]
+    lines += [*_waiting(state, width, paint, now), *_overrides(state, width)]
     lines += ["", paint("bold", "Next")]
     lines += _next(next_steps(state, alive=holder is not None), paint, width)
     return "\n".join(lines)
@@ -145,25 +149,46 @@ def _by_reason(found: Sequence[tuple[str, ItemState]]) -> list[tuple[list[str], 
     return [(addresses, why) for why, addresses in grouped.items()]
 
 
-def _waiting(state: RunState, width: int, paint: Paint) -> Iterator[str]:
+def _waiting(state: RunState, width: int, paint: Paint, now: datetime | None) -> Iterator[str]:
     """What holds the run: open gates and holds."""
     lines = []
     for address, gate in state.gates.items():
         if gate.is_open:
-            ask, due = gate.opened.ask, f", until {moment(gate.due)}" if gate.due else ""
-            lines.append(f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, since {moment(gate.opened_at)}{due}")
+            ask = gate.opened.ask
+            since = f"since {moment(gate.opened_at)}{_until(gate.due, now)}"
+            lines.append((_is_late(gate.due, now), f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, {since}"))
+            lines += [(False, f"    {last_look(gate)}")] if gate.looked is not None else []
     for address, gate in state.gates.items():
-        lines += [f"{address}: {line}" for line in untold(gate)]
+        lines += [(False, f"{address}: {line}") for line in untold(gate)]
     for address, hold in state.holds.items():
-        until = f", until {moment(datetime.fromisoformat(hold.until))}" if hold.until else ""
-        until += f", until {hold.signal} has happened" if hold.signal else ""
-        lines.append(f"{address or 'the whole run'} is held by {hold.owner}: {hold.reason}{until}")
+        due = datetime.fromisoformat(hold.until) if hold.until else None
+        until = _until(due, now) + (f", until {hold.signal} has happened" if hold.signal else "")
+        lines.append((_is_late(due, now), f"{address or 'the whole run'} is held by {hold.owner}: {hold.reason}{until}"))
     if not lines:
         return
     yield ""
     yield paint("yellow", "Waiting for")
-    for line in lines:
-        yield from (f"  {part}" for part in wrapped(line, width - 2, 0))
+    for late, line in lines:
+        indent = " " * (2 + len(line) - len(line.lstrip()))
+        parts = wrapped(line.lstrip(), width - len(indent), 0)
+        yield from (indent + (paint("alarm", part) if late else part) for part in parts)
+
+
+def _until(due: datetime | None, now: datetime | None) -> str:
+    if due is None:
+        return ""
+    return f", overdue since {moment(due)}" if _is_late(due, now) else f", until {moment(due)}"
+
+
+def _is_late(due: datetime | None, now: datetime | None) -> bool:
+    return due is not None and now is not None and due <= now
+
+
+def overdue(state: RunState, now: datetime) -> int:
+    """How many open gates and holds of a run are past their time."""
+    gates = [gate.due for gate in state.gates.values() if gate.is_open]
+    holds = [datetime.fromisoformat(hold.until) for hold in state.holds.values() if hold.until]
+    return sum(_is_late(due, now) for due in (*gates, *holds))
 
 
 def _overrides(state: RunState, width: int) -> Iterator[str]:
@@ -201,6 +226,14 @@ def summary_data(state: RunState) -> dict[str, Any]:
     }
 
 
+def last_look(gate: GateState) -> str:
+    """What was seen last of what a gate waits for, and when it is looked again."""
+    if gate.looked is None or gate.looked_at is None:
+        return ""
+    again = f"; the next look is at {moment(at)}" if (at := gate.next_look) else ""
+    return f"seen {moment(gate.looked_at)}, look {gate.looked.number:,}: {gate.looked.saw}{again}"
+
+
 def run_line(state: RunState) -> dict[str, Any]:
     """A run as an entry of a list."""
     started = state.started or RunStarted("", "", "", "", 0, {}, {})
@@ -213,10 +246,13 @@ def run_line(state: RunState) -> dict[str, Any]:
     }
 
 
-def format_runs(states: Iterable[RunState], *, color: bool = False, at_work: Container[str] = ()) -> str:
-    """A table of runs, one line each, without the last line end. ``at_work``: the runs that a live process works on."""
+def format_runs(
+    states: Iterable[RunState], *, color: bool = False, at_work: Container[str] = (), now: datetime | None = None
+) -> str:
+    """A table of runs, one line each, without the last line end. ``at_work``: the runs that a live process works on; ``now``
+    tells what is overdue."""
     paint = Paint(color)
-    rows = [_run_cells(state, at_work) for state in states]
+    rows = [_run_cells(state, at_work, now) for state in states]
     if not rows:
         return "No runs yet. Start one with: switchover apply RUNBOOK -i INVENTORY"
     widths = [max(columns(row[0][n]) for row in rows) for n in range(5)]
@@ -228,11 +264,14 @@ def format_runs(states: Iterable[RunState], *, color: bool = False, at_work: Con
     return "\n".join(lines)
 
 
-def _run_cells(state: RunState, at_work: Container[str]) -> tuple[list[str], RunStatus]:
+def _run_cells(state: RunState, at_work: Container[str], now: datetime | None) -> tuple[list[str], RunStatus]:
     line = run_line(state)
     words, counted = words_of(state.started.header if state.started else {}), state.counts()
     counts = ", ".join(f"{counted[status.value]:,} {word}" for status, word in words.items() if counted.get(status.value))
     started = moment(state.started_at) if state.started_at else ""
     stands = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]
+    late = overdue(state, now) if now is not None and state.status is not RunStatus.SUCCEEDED else 0
+    if late:
+        counts = ", ".join(filter(None, (counts, f"{late:,} overdue")))
     back = f" rollback of {state.rollback_of}" if state.rollback_of else ""
     return [state.run, stands, started, f"{line['scope']} {line['runbook']}{back}".strip(), counts], state.status

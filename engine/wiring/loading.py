@@ -139,7 +139,8 @@ def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[
 
 
 def _spec_of(name: str, action: Action[Any, Any]) -> ActionSpec:
-    return ActionSpec(name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())))
+    outputs = frozenset(getattr(action, "Outputs", ()))
+    return ActionSpec(name, arguments_of(action.Args), outputs, getattr(action, "unseen", None))
 
 
 def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:

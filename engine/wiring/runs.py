@@ -147,7 +147,7 @@ def _connections_used(loaded: Loaded, work: Sequence[BlockWork], all_lanes: bool
     # But for a limit or a rollback, every lane of a block has the same steps.
     lanes = (lane for block in work for lane in (block.lanes if all_lanes else block.lanes[:1]))
     steps = {compiled.step.address: compiled.step for lane in lanes for compiled in lane.steps}
-    for step in steps.values():
+    for step in (found.looks or found for found in steps.values()):
         if step.gate is not None:
             continue
         for argument in arguments_of(loaded.catalog[step.action].Args).values():
@@ -287,9 +287,10 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
 
 def resume(
     stage: Stage, journal: Journal, state: RunState, stop: Stop, *,
-    first: Sequence[ev.Event] = (), ignore_window: str | None = None,
+    first: Sequence[ev.Event] = (), ignore_window: str | None = None, looks_now: bool = False,
 ) -> RunStatus:
-    """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts.
+    """Goes on with a run. ``first``: answers and reopened items, journalled before anything starts; ``looks_now``: whether to
+    look at once at what gates wait for.
 
     Raises ``LockHeld`` when the run went on elsewhere since ``state`` was read: what was answered to may be settled by now.
     """
@@ -313,7 +314,7 @@ def resume(
         state = fold(journal.read(state.run))
         order = Order(
             state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
-            stage.loaded.project.run_folder(state.run),
+            stage.loaded.project.run_folder(state.run), looks_now=looks_now,
         )
         return _run(stage, journal, order, ignore_window, stop)
     finally:

@@ -43,7 +43,10 @@ class RestartArgs:
 
 CATALOG = {
     "phone.config": ActionSpec("phone.config", arguments_of(ConfigArgs)),
-    "phone.restart": ActionSpec("phone.restart", arguments_of(RestartArgs)),
+    "phone.restart": ActionSpec(
+        "phone.restart", arguments_of(RestartArgs),
+        unseen=lambda given: "" if "note" in given else "a phone that was started anew looks as it did before",
+    ),
 }
 
 

@@ -20,8 +20,8 @@ from engine.ports import Journal
 from engine.wiring import appointments
 from engine.wiring.appointments import Desk, SlotRefused
 from engine.wiring.gates import Account, NotAllowed, act
-from tests.execution.test_gates import PEOPLE, PUT, START
-from tests.execution.test_gates import Calendar as TurnedClock
+from tests.support.gate_case import PEOPLE, PUT, START
+from tests.support.gate_case import Calendar as TurnedClock
 from tests.support.shelf import World, book
 
 OFFICE = Calendar("team", "America/Chicago", closed={date(2026, 11, 26): "Thanksgiving Day"})

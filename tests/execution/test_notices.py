@@ -18,7 +18,7 @@ from engine.ports import Invitation, Notice, Told
 from tests.execution.test_appointments import Case as Appointed
 from tests.execution.test_appointments import case as appointed
 from tests.execution.test_appointments import downtime
-from tests.execution.test_gates import PUT, START, Case, approval, case
+from tests.support.gate_case import PUT, START, Case, approval, case
 
 INVITE = '{connection: mail, to: [partner, manager], subject: "Down {{ customer.name }}", location: "Portal"}'
 

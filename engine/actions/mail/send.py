@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -85,6 +86,9 @@ class MailSend:
             texts=(TextChange("text", None, seen.shown_text),),
             notes=("with an HTML version beside the text",) if letter.html else (),
         )
+
+    def unseen(self, given: Mapping[str, object]) -> str:
+        return "a mail that was sent leaves nothing that could be looked at"
 
     def apply(self, change: Change | Unpredictable, args: MailSendArgs, at: Sessions, *, key: str) -> Receipt:
         """Puts the message into the outbox, hands it over, and notes the server's answer."""

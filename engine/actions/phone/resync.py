@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -111,6 +112,9 @@ class PhoneResync:
         else:
             wanted = "after the change"
         return Change(summary, fields=(FieldChange("configuration fetched", seen.fetch.shown(), wanted),))
+
+    def unseen(self, given: Mapping[str, object]) -> str:
+        return "" if given.get("proof") else "without 'proof' nobody can tell whether the phone has fetched its file"
 
     def apply(self, change: Change | Unpredictable, args: PhoneResyncArgs, at: Sessions, *, key: str) -> Receipt:
         """Tells the phone. Repeating it is harmless: the phone fetches again."""

@@ -116,6 +116,11 @@ class SshCommand:
         token = digest([args.command, args.stdin, dict(args.env or {}), args.creates, args.unless])
         return Change(summary, fields=tuple(fields), reversible=False, token=token)
 
+    def unseen(self, given: Mapping[str, object]) -> str:
+        if given.get("creates") or given.get("unless"):
+            return ""
+        return "without 'creates' or 'unless' nothing tells whether the command was carried out"
+
     def apply(self, change: Change | Unpredictable, args: SshCommandArgs, at: Sessions, *, key: str) -> Receipt:
         """Carries it out. Its output goes into the receipt, masked and cut to its end."""
         command = with_environment(args.command, args.env or {})

@@ -374,6 +374,8 @@ class GateChosen(Event):
     via: str
     role: str = ""
     reason: str = ""
+    behalf: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +392,8 @@ class GateDeclined(Event):
     who: str
     via: str
     role: str = ""
+    behalf: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,6 @@ def called(person: Mapping[str, Any]) -> str:
     return f"{person.get('name')} ({', '.join(str(person[key]) for key in ('role', 'basis') if person.get(key))})"
 
 
-def acted(event: ev.GateVoted | ev.GateAnswered | ev.GateReported) -> str:
+def acted(event: ev.GateVoted | ev.GateAnswered | ev.GateReported | ev.GateChosen | ev.GateDeclined) -> str:
     """Who acted, and for whom: ``Ana for project_manager (delegated by Bo: on leave)``."""
     return f"{event.who} for {event.role} ({event.basis})" if event.behalf else event.who

@@ -291,7 +291,7 @@ def resume(
         state = fold(journal.read(state.run))
         order = Order(
             state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
-            stage.loaded.project.run_folder(state.run), looks_now,
+            stage.loaded.project.run_folder(state.run), looks_now=looks_now,
         )
         return _run(stage, journal, order, ignore_window, stop)
     finally:

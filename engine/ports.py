@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from engine.model.event import Event, Record
+from engine.model.gate import GateState
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
 from engine.model.secret import Secret
 
@@ -446,6 +447,69 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Flushes and closes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one person is to be told of a gate, and why: see ``GateNotified``."""
+
+    run: str
+    address: str
+    why: str
+    person: Mapping[str, Any]
+    gate: GateState
+
+    @property
+    def to(self) -> str:
+        """Where they are written to."""
+        return str(self.person.get("email", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An appointment that calendars are to know of (``request``), or to forget (``cancel``)."""
+
+    run: str
+    address: str
+    why: str
+    gate: GateState
+    method: Literal["request", "cancel"]
+    sequence: int
+
+    @property
+    def to(self) -> str:
+        """Who is invited."""
+        return ", ".join(str(p["email"]) for p in self.gate.opened.ask["invite"]["people"] if p.get("email"))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of writing to somebody. ``unknown``: the answer was lost, so that nobody can tell, and nothing is sent again."""
+
+    outcome: Literal["sent", "failed", "unknown"]
+    message_id: str = ""
+    detail: str = ""
+    again: bool = False
+    """Whether trying again may help."""
+    unreachable: bool = False
+    """Whether the other side cannot be reached at all, so that nobody else need be tried now."""
+
+
+class Notifier(Protocol):
+    """Writes to people who are asked at gates. What is asked for twice leaves once; what the other side does is an outcome."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether people are told of gates at all."""
+        ...
+
+    def tell(self, notice: Notice) -> Told:
+        """Tells one person of a gate."""
+        ...
+
+    def invite(self, invitation: Invitation) -> Told:
+        """Tells calendars of an appointment."""
         ...
 
 

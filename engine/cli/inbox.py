@@ -13,7 +13,7 @@ from engine.model.run import fold
 from engine.project import find_project
 from engine.reporting.inbox import entries_of, format_inbox
 from engine.wiring.clock import SystemClock
-from engine.wiring.runs import open_journal
+from engine.wiring.journals import open_journal
 
 
 @click.command("inbox")
@@ -27,10 +27,11 @@ def command(role: str, output: str) -> int:
         return 0
     with open_journal(project, read_only=True) as journal:
         states = [fold(journal.pick(info.run, OF_GATES)) for info in journal.open_runs()]
-    entries = [entry for state in states for entry in entries_of(state) if entry.is_for(role)]
+    now = SystemClock().now()
+    entries = [entry for state in states for entry in entries_of(state, now) if entry.is_for(role)]
     if output == "human":
         width = shutil.get_terminal_size((100, 24)).columns
-        data(format_inbox(entries, SystemClock().now(), color=wants_color(), width=width))
+        data(format_inbox(entries, now, color=wants_color(), width=width))
     else:
         data_json({"format": "switchover.inbox/1", "entries": [entry.as_data() for entry in entries]})
     return 0

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "choose": ("engine.cli.choose", "Choose the time of an appointment."),
     "decline": ("engine.cli.decline", "Decline the times proposed for an appointment; others are."),
     "reschedule": ("engine.cli.reschedule", "Move an appointment that was chosen."),
+    "delegate": ("engine.cli.delegate", "Hand what you are asked to somebody else."),
     "token": ("engine.cli.token", "Let somebody without an account act once."),
     "redeem": ("engine.cli.redeem", "Act by a token."),
     "signal": ("engine.cli.signal", "Tell a run that something has happened outside."),

@@ -13,7 +13,8 @@ from engine.cli.output import data, say
 from engine.language.durations import seconds_of
 from engine.model.errors import SwitchoverError
 from engine.wiring.clock import SystemClock
-from engine.wiring.tokens import issue, written
+from engine.wiring.token_text import written
+from engine.wiring.tokens import issue
 
 
 @click.command("token")

@@ -151,7 +151,8 @@ def _without_writing(
 
 def _refusal(expected: Expected | None, summary: str) -> str:
     if expected is not None and expected.approval:
-        return f"it changed since {expected.approval}, so the approval no longer holds for it ({summary}). Plan again"
+        since = f"it changed since {expected.approval}, so the approval no longer holds for it"
+        return f"{since} ({summary}). Ask again, or plan again"
     if expected is not None and expected.outlook is Outlook.ERROR:
         return f"when the plan was made it could not be read, so nobody has seen this change ({summary}). Plan again"
     return f"it is not as the plan showed it ({summary}): someone or something changed it since. Plan again"

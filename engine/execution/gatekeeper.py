@@ -7,32 +7,36 @@ is closed only if nothing they did has come in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
 from engine.execution.gates import closing, fired, looked, times
+from engine.execution.notices import Errand, owed, retries
+from engine.execution.people import deputies_of, people_of
+from engine.language.gate_reader import roles_of
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, Permanent, SwitchoverError
-from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Limits, ManualTask, Wait
+from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Invite, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
+from engine.planning.gate_times import due_of, moment_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, Sight, look
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner
 from engine.planning.scene import CompiledGate, Scene
-from engine.ports import Journal
+from engine.ports import Journal, Notifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Desk:
     folder: Path | None = None
     looks_now: bool = False
     """Whether what open gates wait for is looked at when they are first come to, due or not."""
+    notifier: Notifier | None = None
+    """Writes to people; None: nobody does."""
 
 
 class GateKeeper:
@@ -54,39 +60,43 @@ class GateKeeper:
     def __init__(self, scene: Scene, journal: Journal, state: RunState, desk: Desk) -> None:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
-        self._approved: dict[str, Expected] = {}
         self._eager = {address for address, gate in state.gates.items() if gate.is_watching} if desk.looks_now else set()
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
-        for gate in state.gates.values():
-            self._note_approved(gate)
+        self._since = self._asked_at
+        self._stirred = True
 
     # ------------------------------------------------------------ for lanes
 
     def visit(self, compiled: CompiledGate, block: Block, item: Item | None, address: str) -> ItemStatus:
         """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false, ``UNCHANGED`` for an approval of
         changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date that is none."""
+        # What talks to other systems does so out of the lock: others are to go on meanwhile. Nobody else comes to this gate.
         with self._lock:
             self._refresh()
-            if self._must_open(address):
-                texts = self._scene.asked(compiled, block, item)
-                if texts is None:
-                    return ItemStatus.SKIPPED
-                shown = self._shown(compiled.gate, address)
-                if shown == []:
-                    return ItemStatus.UNCHANGED
+            must_open, again = self._must_open(address), self._state.asked_again.get(address)
+        if must_open:
+            texts = self._scene.asked(compiled, block, item)
+            if texts is None:
+                return ItemStatus.SKIPPED
+            shown = self._shown(compiled.gate, address, again)
+            if shown == []:
+                return ItemStatus.UNCHANGED
+            with self._lock:
                 opened = self._opening(compiled, texts, address, shown or [])
                 self._journal.flush(self._journal.append(self._desk.run, [opened]))
+                self._stirred = True
+        with self._lock:
             if not self._must_look(address):
                 return self._advance(compiled, block, item, address)
-        # Out of the lock: a look talks to another system, and others are to go on meanwhile.
         sight = _look(self._scene, compiled, block, item)
         with self._lock:
             return self._advance(compiled, block, item, address, sight)
 
     def expected(self, address: str) -> Expected | None:
         """What was approved of an address; None when no approval covers it."""
-        return self._approved.get(address)
+        agreed = self._state.agreed.get(address)
+        return None if agreed is None else Expected(Outlook(agreed.outlook), agreed.observed, agreed.by)
 
     def item(self, address: str) -> ItemState | None:
         """How an address stands, as last read from the journal: for a lane that comes back from a gate."""
@@ -108,6 +118,7 @@ class GateKeeper:
             news = self._journal.has_letters(self._desk.run, self._state.last_seq) or fell_due
             if news:
                 self._refresh()
+                self._stirred = True
             return news
 
     def is_held(self, address: str) -> bool:
@@ -120,8 +131,46 @@ class GateKeeper:
         with self._lock:
             return min((at for at in self._times() if at > self._asked_at), default=None)
 
+    # ------------------------------------------------------------ for the post
+
+    def stirred(self) -> bool:
+        """Whether there may be something to write to people since this was last asked."""
+        with self._lock:
+            stirred, self._stirred = self._stirred, False
+            return stirred
+
+    def errands(self) -> list[Errand]:
+        """What is to be written to people now; as it stood, since gates go on meanwhile."""
+        with self._lock:
+            if self._desk.notifier is None:
+                return []
+            self._refresh()
+            found = owed(self._state, self._now(), tells=self._desk.notifier.tells, since=self._since)
+            return [replace(errand, gate=copy(errand.gate)) for errand in found]
+
+    def note(self, event: ev.GateNotified) -> None:
+        """Journals what came of an errand."""
+        self._journal.flush(self._journal.append(self._desk.run, [event]))
+
+    def is_to_try_again(self) -> bool:
+        """Whether the time has come to write once more to somebody who could not be."""
+        with self._lock:
+            self._refresh()
+            return any(at <= self._now() for at in self._retries())
+
+    def tries_again(self) -> bool:
+        """Whether somebody could not be written to and is to be, later."""
+        with self._lock:
+            self._refresh()
+            return any(True for _ in self._retries())
+
+    def _retries(self) -> Iterator[datetime]:
+        if self._desk.notifier is not None:
+            yield from retries(self._state, tells=self._desk.notifier.tells)
+
     def _times(self) -> Iterator[datetime]:
         """Every time limit of gates and holds, past ones too."""
+        yield from self._retries()
         yield from (at for gate in self._state.gates.values() for at in times(gate))
         yield from (datetime.fromisoformat(hold.until) for hold in self._state.holds.values() if hold.until)
 
@@ -149,7 +198,6 @@ class GateKeeper:
             self._refresh()
             gate = self._state.gates[address]
             if gate.closed is not None:
-                self._note_approved(gate)
                 return self._state.items[address].status
             now = self._now()
             events = [_after_look(gate, compiled.gate, sight, now)] if sight is not None else []
@@ -163,6 +211,7 @@ class GateKeeper:
                 return ItemStatus.WAITING
             if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
                 sight = None
+            self._stirred = True
 
     def _moved(self, compiled: CompiledGate, block: Block, item: Item | None, gate: GateState) -> list[ev.Event]:
         """The new moment of a wait whose `until` has become another since; its refusal when it can no longer be told."""
@@ -170,7 +219,7 @@ class GateKeeper:
             return []
         try:
             texts = self._scene.asked(compiled, block, item)
-            due = _moment(texts["until"], self._scene.inventory.timezone) if texts is not None else gate.due
+            due = moment_of(texts["until"], self._scene.inventory.timezone) if texts is not None else gate.due
         except (InvalidInput, DependsOnLaterError, ActionFailure, SwitchoverError) as error:
             return [ev.GateClosed(gate.opened.address, "refused", f"it can no longer be told how long to wait: {error}")]
         if due == gate.due:
@@ -200,13 +249,6 @@ class GateKeeper:
             return True
         return bool(hold.signal) and any(signal.name == hold.signal for signal in self._state.signals)
 
-    def _note_approved(self, gate: GateState) -> None:
-        if gate.closed is None or gate.closed.outcome != "passed":
-            return
-        by = gate.closed.why
-        for address, outlook, observed in gate.opened.ask.get("shown", ()):
-            self._approved[address] = Expected(Outlook(outlook), observed, by)
-
     # ------------------------------------------------------------ opening
 
     def _opening(
@@ -214,14 +256,21 @@ class GateKeeper:
     ) -> ev.GateOpened:
         gate, now, inventory = compiled.gate, self._now(), self._scene.inventory
         calendar = inventory.calendars.get(gate.limits.calendar)
-        due = _due(gate, texts, now, calendar, inventory.timezone)
+        due = due_of(gate, texts, now, inventory)
         ask: dict[str, Any] = {
-            "title": compiled.step.title or compiled.step.name, "message": texts["message"], "summary": spelled(gate),
+            "title": compiled.step.title or compiled.step.name, "message": texts["message"],
+            "summary": spelled(gate) + (_ONCE_MORE if address in self._state.asked_again else ""),
             "requester": self._desk.requester, "on_timeout": gate.limits.on_timeout,
             **_escalation(gate.limits, inventory, due, calendar), **_particulars(gate, inventory, shown),
         }
         if isinstance(gate, Appointment):
             ask |= self._appointment(gate, texts, address, now)
+        deputies = deputies_of(inventory, list(filter(None, (*roles_of(gate), gate.limits.escalate_to))), now)
+        if deputies:
+            ask["deputies"] = deputies
+        notice = notice_of(gate, now, due, inventory)
+        if notice:
+            ask["notice"] = notice
         ask["digest"] = digest([address, ask])
         reminders = tuple(due_at(now, after, calendar).isoformat() for after in gate.limits.remind)
         return ev.GateOpened(address, GATE_KINDS[type(gate)], ask, due.isoformat() if due else "", reminders)
@@ -232,24 +281,29 @@ class GateKeeper:
         calendar = inventory.calendars.get(gate.limits.calendar)
         if calendar is None:
             raise Permanent(f"the inventory has no calendar called '{gate.limits.calendar}', which its times have to fit")
-        not_before = _moment(texts["not_before"], inventory.timezone) if texts["not_before"] else None
+        not_before = moment_of(texts["not_before"], inventory.timezone) if texts["not_before"] else None
         ask = {**terms(gate, not_before), "timezone": calendar.timezone}
         taken = booked(self._journal, calendar.name, given.scope, run=self._desk.run, address=address)
         return {
             **ask, "slots": [list(offer) for offer in proposals(ask, Book(calendar, taken), now)],
             "uid": f"{digest([self._desk.run, address, now.isoformat()])[:32]}@switchover",
+            **({"invite": _invited(gate.invite, inventory, texts)} if gate.invite is not None else {}),
         }
 
-    def _shown(self, gate: Gate, address: str) -> list[list[str]] | None:
-        """What the covered steps would change now: that is what people agree to. None when it covers none."""
+    def _shown(self, gate: Gate, address: str, only: Collection[str] | None) -> list[list[str]] | None:
+        """What the covered steps would change now, in all addresses or ``only`` some: that is what people agree to. None when
+        it covers none."""
         if not isinstance(gate, Approval) or not gate.covers:
             return None
-        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers))
+        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers, only))
         if self._desk.folder is not None and self._desk.header is not None and found:
             path = shown_path(self._desk.folder, address)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             write_plan(path, self._desk.header, found)
         return [[item.address, item.outlook.value, item.observed] for item in found if item.outlook not in NOTHING_TO_DO]
+
+
+_ONCE_MORE = ", once more, for what changed since it was given"
 
 
 def _look(scene: Scene, compiled: CompiledGate, block: Block, item: Item | None) -> Sight:
@@ -287,24 +341,15 @@ def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> di
     return {**people, "quorum": gate.quorum, "four_eyes": gate.four_eyes, "shown": shown}
 
 
+def _invited(invite: Invite, inventory: Inventory, texts: Mapping[str, str]) -> dict[str, Any]:
+    """An invitation as it is journalled: whoever sends it needs no runbook."""
+    words = {name: texts[f"invite.{name}"] for name in ("subject", "text", "location")}
+    return {"connection": invite.connection, "from": invite.sender, "people": people_of(inventory, invite.to), **words}
+
+
 def shown_path(folder: Path, address: str) -> Path:
     """Where what an approval covers is kept, in a run's folder."""
     return folder / "shown" / f"{address.replace('/', '--')}.jsonl"
-
-
-def people_of(inventory: Inventory, roles: Sequence[str]) -> list[dict[str, Any]]:
-    """Who stands behind roles: role, name, mail address, and the accounts each is known by."""
-    return list(_people(inventory, roles))
-
-
-def _people(inventory: Inventory, roles: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for role in roles:
-        person = inventory.people.get(role, {})
-        logins = person.get("logins", ())
-        yield {
-            "role": role, "name": str(person.get("name", role)), "email": str(person.get("email", "")),
-            "logins": [logins] if isinstance(logins, str) else [str(login) for login in logins or ()],  # type: ignore[attr-defined]
-        }
 
 
 def _escalation(limits: Limits, inventory: Inventory, due: datetime | None, calendar: Calendar | None) -> dict[str, Any]:
@@ -315,23 +360,6 @@ def _escalation(limits: Limits, inventory: Inventory, due: datetime | None, cale
         "escalate_to": limits.escalate_to, "escalation": people_of(inventory, [limits.escalate_to]),
         "escalation_due": until.isoformat(),
     }
-
-
-def _due(gate: Gate, texts: Mapping[str, str], now: datetime, calendar: Calendar | None, timezone: str) -> datetime | None:
-    if isinstance(gate, Wait) and gate.until:
-        return _moment(texts["until"], timezone)
-    within = gate.duration if isinstance(gate, Wait) and gate.duration is not None else gate.limits.within
-    return None if within is None else due_at(now, within, calendar)
-
-
-def _moment(text: str, timezone: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Permanent(
-            f"it waits until {text!r}, which is no date and time: write 2026-12-01T09:00, with or without an offset"
-        ) from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(timezone))
 
 
 def _covers(held: str, address: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.execution.appointments import none_found
 from engine.model import event as ev
-from engine.model.gate import GateState, Watched
+from engine.model.gate import GateState, Watched, acted, called
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class Voter:
     role: str
     account: str
     via: str
+    behalf: str = ""
+    """Whose voice it is, when they act for somebody else; ``basis`` says why they may."""
+    basis: str = ""
 
 
 def closing(gate: GateState, signals: Sequence[ev.SignalReceived], now: datetime) -> ev.GateClosed | None:
@@ -84,6 +87,10 @@ def why_no_vote(gate: GateState, voter: Voter, vote: str, digest: str, comment: 
     earlier = next((v for v in gate.votes if v.who == voter.name), None)
     if earlier is not None:
         return f"{voter.name} has voted already ({earlier.vote}); a vote is never changed"
+    voice = voter.behalf or voter.name
+    same = next((v for v in gate.votes if (v.behalf or v.who) == voice), None)
+    if same is not None:
+        return f"{same.who} has voted for {voice} already ({same.vote}), and one voice counts once"
     if digest and not gate.digest.startswith(digest):
         return "what was shown to you is not what this approval is about now: look at it again"
     if gate.opened.ask.get("four_eyes") and voter.account == gate.opened.ask.get("requester"):
@@ -101,10 +108,16 @@ def why_not(gate: GateState, kind: str, voter: Voter, now: datetime) -> str:
         return f"it is decided already: {gate.closed.why}"
     if gate.due is not None and now >= gate.due and not _may_escalate(gate):
         return f"it is too late: the time was over at {gate.due.isoformat(timespec='minutes')}"
-    if not any(person.get("name") == voter.name for person in gate.people):
-        asked = ", ".join(f"{person.get('name')} ({person.get('role')})" for person in gate.people)
-        return f"{voter.name} is not among those who are asked: {asked}"
-    return ""
+    return why_not_asked(gate, voter, now)
+
+
+def why_not_asked(gate: GateState, voter: Voter, now: datetime) -> str:
+    """Why somebody is none of those who are asked; empty when they are."""
+    if any(person.get("name") == voter.name and person.get("behalf", "") == voter.behalf for person in gate.acting(now)):
+        return ""
+    if any(person.get("name") == voter.name and person.get("behalf") == voter.behalf for person in gate.deputies):
+        return f"{voter.name} does not stand in for {voter.behalf} today"
+    return f"{voter.name} is not among those who are asked: {', '.join(map(called, gate.acting(now)))}"
 
 
 def _may_escalate(gate: GateState) -> bool:
@@ -118,18 +131,18 @@ def _timed_out(gate: GateState) -> ev.GateClosed:
     if gate.opened.gate == "wait" and not gate.opened.ask.get("signal"):
         return ev.GateClosed(address, "passed", "the time has come")
     if gate.opened.ask.get("on_timeout") == "approve":
-        return ev.GateClosed(address, "passed", "nobody objected in time, which counts as agreement here")
-    return ev.GateClosed(address, "refused", f"nobody acted in time (until {gate.due:%Y-%m-%d %H:%M %Z})")
+        return ev.GateClosed(address, "passed", "nobody objected in time, which counts as agreement here", late=True)
+    return ev.GateClosed(address, "refused", f"nobody acted in time (until {gate.due:%Y-%m-%d %H:%M %Z})", late=True)
 
 
 def _approval(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClosed | None:
     refused = next((vote for vote in gate.votes if vote.vote == "reject"), None)
     if refused is not None:
-        return ev.GateClosed(gate.opened.address, "refused", f"{refused.who} rejected it: {refused.comment}")
+        return ev.GateClosed(gate.opened.address, "refused", f"{acted(refused)} rejected it: {refused.comment}")
     agreed = [vote for vote in gate.votes if vote.vote == "approve"]
     if len(agreed) < int(gate.opened.ask.get("quorum", 1)):
         return None
-    names = " and ".join(vote.who for vote in agreed)
+    names = " and ".join(map(acted, agreed))
     return ev.GateClosed(gate.opened.address, "passed", f"{names} approved it", {"approved_by": [vote.who for vote in agreed]})
 
 
@@ -137,7 +150,7 @@ def _form(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClos
     if not gate.answers:
         return None
     last = gate.answers[-1]
-    return ev.GateClosed(gate.opened.address, "passed", f"{last.who} answered", dict(last.data))
+    return ev.GateClosed(gate.opened.address, "passed", f"{acted(last)} answered", dict(last.data))
 
 
 def _task(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClosed | None:
@@ -146,8 +159,8 @@ def _task(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClos
     last = gate.reports[-1]
     if last.outcome == "skipped":
         skipped = {"outcome": "skipped", "evidence": [], "by": last.who}
-        return ev.GateClosed(gate.opened.address, "passed", f"{last.who} skipped it: {last.reason}", skipped)
-    why = f"{last.who} did it" + (f": {last.reason}" if last.reason else "")
+        return ev.GateClosed(gate.opened.address, "passed", f"{acted(last)} skipped it: {last.reason}", skipped)
+    why = f"{acted(last)} did it" + (f": {last.reason}" if last.reason else "")
     done = {"outcome": "done", "evidence": [dict(e) for e in last.evidence], "by": last.who}
     return ev.GateClosed(gate.opened.address, "passed", why, done)
 

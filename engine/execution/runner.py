@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.execution.decide import Expected
 from engine.execution.gatekeeper import Desk, GateKeeper
 from engine.execution.lanes import LaneWorker, UnitResult
+from engine.execution.post import Post
 from engine.execution.schedule import CHUNK, BlockPlan, Schedule, Unit
 from engine.execution.stop import Stop
 from engine.execution.windows import Pace, Windows
@@ -21,7 +22,7 @@ from engine.model import event as ev
 from engine.model.plan import PlanHeader, address_of
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.planning.scene import BlockWork, Scene
-from engine.ports import Journal
+from engine.ports import Journal, Notifier
 
 _MOST_WORKERS = 256
 _TICK_S = 1.0
@@ -46,6 +47,8 @@ class Order:
     """The run's own."""
     looks_now: bool = False
     """Whether to look at once at what gates wait for, due or not."""
+    notifier: Notifier | None = None
+    """Writes to people who are asked at gates."""
     closing: Callable[[], Sequence[ev.Event]] | None = None
     """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
@@ -68,8 +71,9 @@ class Runner:
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
-        desk = Desk(order.run, order.requester, order.header, order.folder, order.looks_now)
+        desk = Desk(order.run, order.requester, order.header, order.folder, order.looks_now, order.notifier)
         self._keeper = GateKeeper(scene, journal, order.past, desk)
+        self._post = Post(self._keeper, order.notifier, stop)
         self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop, self._keeper)
         self._heard_at = 0.0
 
@@ -85,6 +89,8 @@ class Runner:
             raise
         finally:
             pool.shutdown(wait=True)
+            self._post.close()
+        self._post.finish()
         return self._conclude()
 
     # ------------------------------------------------------------ the loop
@@ -96,6 +102,7 @@ class Runner:
             for unit in self._schedule.admit(self._scene.clock.monotonic(), self._may_start):
                 pool.submit(self._run_unit, unit)
                 running += 1
+            self._post.nudge()
             if running:
                 running -= self._collect()
             elif not self._wait_for_rate() and not self._hears_news():
@@ -213,6 +220,9 @@ class Runner:
         if left:
             return RunStatus.WAITING
         bad = self._counts[ItemStatus.FAILED.value] + self._counts[ItemStatus.BLOCKED.value]
+        if not bad and self._keeper.tries_again():
+            # Nothing is left but to tell somebody, who has to be told.
+            return RunStatus.WAITING
         return RunStatus.FAILED if bad else RunStatus.SUCCEEDED
 
     def _note_windows(self) -> datetime | None:
@@ -224,9 +234,10 @@ class Runner:
             if block.window is not None:
                 reopens = self._windows.reopens(block, now)
                 times.append(reopens)
-                self._append(
-                    ev.WindowClosed(address, block.window.describe(), waiting, reopens.isoformat() if reopens else "")
-                )
+                notice = self._windows.notice(block, reopens)
+                self._append(ev.WindowClosed(
+                    address, block.window.describe(), waiting, reopens.isoformat() if reopens else "", notice
+                ))
         return min((at for at in times if at is not None), default=None)
 
     def _append(self, event: ev.Event) -> None:

@@ -46,6 +46,18 @@ class Windows:
         """When the block's window opens next."""
         return None if block.window is None else block.window.next_opening(now, self._calendar(block))
 
+    def notice(self, block: Block, at: datetime | None) -> str:
+        """What to tell of a month end, when the block's window is open then; empty for none."""
+        calendar = self._calendar(block)
+        return "" if calendar is None or at is None else calendar.month_end(at)
+
+    def notice_ahead(self, block: Block, now: datetime) -> str:
+        """The same of the window as it is open now or opens next."""
+        if block.window is None:
+            return ""
+        is_open = block.window.closing(now, self._calendar(block)) is not None
+        return self.notice(block, now if is_open else self.reopens(block, now))
+
     def _calendar(self, block: Block) -> Calendar | None:
         if block.window is None or block.window.calendar is None:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from jsonschema_rs import Draft202012Validator
 from engine.language.durations import duration_of
 from engine.language.nearest import did_you_mean, offered
 from engine.language.yaml_reader import at_path
-from engine.model.diagnostic import Diagnostic
+from engine.model.diagnostic import Diagnostic, Severity
 from engine.model.gate import (
     APPOINTED,
     Appointment,
@@ -170,6 +171,10 @@ def _inventory_problems(runbook: Runbook, gate: Gate, inventory: Inventory, path
     for where, role in wanted:
         if role not in inventory.people:
             yield _unknown(runbook, "role", role, list(inventory.people), where)
+        elif inventory.notify is not None and not inventory.people[role].get("email") and "invite" not in where:
+            name = inventory.people[role].get("name", role)
+            detail = f"{name} ({role}) is asked here and has no `email` in the inventory: nobody tells them, they have to look."
+            yield replace(_problem(runbook, "Nobody tells them", detail, where), severity=Severity.WARNING)
     if gate.limits.calendar and gate.limits.calendar not in inventory.calendars:
         yield _unknown(runbook, "calendar", gate.limits.calendar, list(inventory.calendars), (*path, "calendar"))
 

@@ -19,11 +19,12 @@ from typing import Any
 from engine.language.calendars import read_calendar
 from engine.language.connections import literal_secrets, read_connections
 from engine.language.csv_reader import read_csv
+from engine.language.deputies import check_deputies
 from engine.language.findings import Findings
 from engine.language.item_reader import Identities, ItemReader, check_references
 from engine.language.item_types import ItemType, free_type, item_types
 from engine.language.item_values import BadValueError, email
-from engine.language.nearest import did_you_mean, listed
+from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.schema_check import schema_check
 from engine.language.secret_names import masked_line
 from engine.language.telephone_numbers import NumberReader
@@ -31,12 +32,12 @@ from engine.language.time_zones import is_time_zone, unknown_time_zone
 from engine.language.yaml_reader import read_yaml
 from engine.model.calendar import Calendar
 from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
-from engine.model.inventory import Collection, Inventory
+from engine.model.inventory import Collection, Inventory, Notify
 from engine.model.secret import MASK
 from engine.model.source import DataPath, Document
 
 INVENTORY_FILE = "inventory.yml"
-_MEANING = ("customer", "title", "timezone", "country", "connections", "defaults", "calendars", "people")
+_MEANING = ("customer", "title", "timezone", "country", "connections", "defaults", "calendars", "people", "notify")
 
 
 def load_inventory(folder: Path, display: str | None = None, *, today: date | None = None) -> tuple[Inventory, list[Diagnostic]]:
@@ -108,6 +109,7 @@ class _Loader:
         country = data.get("country")
         numbers = NumberReader(country if isinstance(country, str) else None)
         people = self._people(document, _mappings(data, "people"), numbers)
+        check_deputies(document, people, self.findings)
         readers = self._collections(document, _mappings(data, "collections"), numbers)
         check_references(readers, self.findings)
         return Inventory(
@@ -120,6 +122,7 @@ class _Loader:
             defaults=defaults if isinstance(defaults := data.get("defaults"), dict) else {},
             calendars=self._calendars(document, _mappings(data, "calendars"), str(data.get("timezone"))),
             people=people,
+            notify=self._notify(document, data),
             collections={name: _collection(reader) for name, reader in readers.items()},
             files=tuple(dict.fromkeys(self.files)),
             digest=_digest(data, people, readers),
@@ -129,6 +132,22 @@ class _Loader:
         if isinstance(name, str) and not is_time_zone(name):
             detail, hint = unknown_time_zone(name)
             self.findings.add(document, ("timezone",), "Unknown time zone", detail, hint=hint)
+
+    def _notify(self, document: Document, data: Mapping[str, Any]) -> Notify | None:
+        """How people are written to; None when they are not, or when it cannot be told, which is noted."""
+        written = data.get("notify")
+        name = written.get("connection") if isinstance(written, dict) else None
+        if not isinstance(written, dict) or not isinstance(name, str):
+            return None
+        connections = _mappings(data, "connections")
+        mail = [known for known, entry in connections.items() if entry.get("type") == "smtp"]
+        if name not in mail:
+            summary, detail = "Unknown connection", f"No connection is called {name!r}"
+            if name in connections:
+                summary, detail = "Unsuitable connection", f"{name!r} is a connection of type {connections[name].get('type')}"
+            detail += f"; people are written to through one of type smtp. {offered(mail)}"
+            self.findings.add(document, ("notify", "connection"), summary, detail, hint=did_you_mean(name, mail))
+        return Notify(name, str(written.get("from") or ""), written.get("tokens") is True)
 
     def _people(
         self, document: Document, people: Mapping[str, Mapping[str, object]], numbers: NumberReader

@@ -67,13 +67,15 @@ class WindowOverridden(Event):
 
 @dataclass(frozen=True, slots=True)
 class WindowClosed(Event):
-    """A window shut with items still waiting; they keep until ``reopens`` (ISO 8601, empty when unknown)."""
+    """A window shut with items still waiting; they keep until ``reopens`` (ISO 8601, empty when unknown). ``notice``: what to
+    know of that day, such as a month end."""
 
     kind: ClassVar[str] = "window_closed"
     address: str
     window: str
     waiting: int
     reopens: str
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,16 @@ class GateOpened(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateReopened(Event):
+    """An approval that was given is asked for once more, for ``items`` alone: they changed after it was given."""
+
+    kind: ClassVar[str] = "gate_reopened"
+    address: str
+    items: tuple[str, ...]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateVoted(Event):
     """Somebody approved or rejected. ``vote``: approve or reject; ``via``: how it is known who that was; ``digest``: of what
     was shown to them."""
@@ -290,6 +302,9 @@ class GateVoted(Event):
     digest: str
     comment: str = ""
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +319,9 @@ class GateAnswered(Event):
     who: str
     via: str
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +338,25 @@ class GateReported(Event):
     reason: str = ""
     evidence: tuple[Mapping[str, Any], ...] = ()
     role: str = ""
+    behalf: str = ""
+    """Whose voice it is, when another acts for them; ``basis`` says why."""
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDelegated(Event):
+    """Somebody who was asked handed that to another: ``to`` has role, name and accounts. ``role`` is the one that is asked;
+    ``behalf``: whose voice it was first, when it was handed on before."""
+
+    kind: ClassVar[str] = "gate_delegated"
+    is_letter: ClassVar[bool] = True
+    address: str
+    who: str
+    to: Mapping[str, Any]
+    reason: str
+    via: str
+    role: str = ""
+    behalf: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +374,8 @@ class GateChosen(Event):
     via: str
     role: str = ""
     reason: str = ""
+    behalf: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +392,8 @@ class GateDeclined(Event):
     who: str
     via: str
     role: str = ""
+    behalf: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,14 +462,32 @@ class GateMoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GateNotified(Event):
+    """The engine itself wrote to somebody about a gate. ``why``: opened, proposal 1, reminder 1, escalated, timed out; of an
+    appointment's invitation: invitation or cancellation and its sequence number. ``outcome``: sent, failed, or unknown when the
+    answer to it was lost; ``again``: it failed in a way that may pass, and is tried again."""
+
+    kind: ClassVar[str] = "gate_notified"
+    address: str
+    to: str
+    why: str
+    outcome: str
+    message_id: str
+    detail: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it."""
+    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it; ``late``: because nobody
+    acted in time."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
     outcome: str
     why: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,8 +522,8 @@ KINDS: dict[str, type[Event]] = {
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
-        GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateLooked, GateReminded, GateEscalated, GateClosed,
-        RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved,
+        GateOpened, GateReopened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
+        GateEscalated, GateClosed, RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved, GateNotified,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
@@ -476,7 +535,9 @@ OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswi
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
-    kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people", "slots", "proposed"))
+    kind: tuple(
+        name for name in names if name in ("fields", "diff", "reminders", "evidence", "people", "slots", "proposed", "items")
+    )
     for kind, names in _FIELDS.items()
 }
 """Fields that JSON has lists for, by kind."""

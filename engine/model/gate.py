@@ -151,6 +151,15 @@ Offers = tuple[tuple[str, str], ...]
 """Slots that are proposed: start and end of each, ISO 8601 with offset."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """How the last attempt to write to somebody went, and how many there were."""
+
+    event: ev.GateNotified
+    at: datetime
+    tries: int = 1
+
+
 @dataclass(slots=True)
 class GateState:
     """One gate as it stands in a run."""
@@ -160,14 +169,23 @@ class GateState:
     votes: list[ev.GateVoted] = field(default_factory=list)
     answers: list[ev.GateAnswered] = field(default_factory=list)
     reports: list[ev.GateReported] = field(default_factory=list)
+    delegations: list[ev.GateDelegated] = field(default_factory=list)
     looked: ev.GateLooked | None = None
     """The last look at what it waits for."""
     looked_at: datetime | None = None
     declined: list[ev.GateDeclined] = field(default_factory=list)
     proposed: Offers | None = None
     """Slots on offer, when they are not those it was opened with."""
+    proposals: int = 0
+    """How often others were proposed since it was opened."""
     choices: list[ev.GateChosen] = field(default_factory=list)
     moved: ev.GateMoved | None = None
+    occasion: str = "opened"
+    """What people were to be told of last: opened, proposal 1, reminder 1."""
+    occasion_escalated: str = ""
+    """What that was when it was escalated."""
+    notified: dict[tuple[str, str], Notified] = field(default_factory=dict)
+    """(To whom, why) -> how it went."""
     reminded: int = 0
     escalated: ev.GateEscalated | None = None
     closed: ev.GateClosed | None = None
@@ -196,9 +214,34 @@ class GateState:
         return self.opened_at if self.looked is None else datetime.fromisoformat(self.looked.next)
 
     @property
-    def people(self) -> list[Mapping[str, Any]]:
-        """Who may act: role, name, and the accounts (``logins``) each is known by."""
+    def asked(self) -> list[Mapping[str, Any]]:
+        """Who was asked first, before anybody handed it on."""
         return [*self.opened.ask.get("people", ()), *(self.escalated.people if self.escalated else ())]
+
+    @property
+    def people(self) -> list[Mapping[str, Any]]:
+        """Who is asked: role, name, and the accounts (``logins``) each is known by. For whoever handed it on stands who acts
+        instead, with whose voice it is (``behalf``) and why (``basis``)."""
+        return [self._in_whose_hands(person) for person in self.asked] if self.delegations else self.asked
+
+    def _in_whose_hands(self, person: Mapping[str, Any]) -> Mapping[str, Any]:
+        for told in self.delegations:
+            if told.who == person.get("name"):
+                behalf = person.get("behalf") or told.who
+                basis = f"delegated by {told.who}: {told.reason}"
+                role = person.get("role")
+                person = {**told.to, "role": role, "own_role": told.to.get("role"), "behalf": behalf, "basis": basis}
+        return person
+
+    @property
+    def deputies(self) -> list[Mapping[str, Any]]:
+        """Who stands in for those who are asked and have not handed it on, each ``from`` and ``until`` a time (empty: always)."""
+        asked = {(person.get("role"), person.get("name")) for person in self.people}
+        return [d for d in self.opened.ask.get("deputies", ()) if (d.get("role"), d.get("behalf")) in asked]
+
+    def acting(self, now: datetime) -> list[Mapping[str, Any]]:
+        """Who may act at a time."""
+        return [*self.people, *(deputy for deputy in self.deputies if _stands_in(deputy, now))]
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -232,3 +275,18 @@ class GateState:
     def digest(self) -> str:
         """Of what is shown to whoever decides."""
         return str(self.opened.ask.get("digest", ""))
+
+
+def _stands_in(deputy: Mapping[str, Any], now: datetime) -> bool:
+    start, end = str(deputy.get("from", "")), str(deputy.get("until", ""))
+    return (not start or datetime.fromisoformat(start) <= now) and (not end or now < datetime.fromisoformat(end))
+
+
+def called(person: Mapping[str, Any]) -> str:
+    """Somebody who is asked, by name, role and what they act by: ``Ana (project_manager, delegated by Bo: on leave)``."""
+    return f"{person.get('name')} ({', '.join(str(person[key]) for key in ('role', 'basis') if person.get(key))})"
+
+
+def acted(event: ev.GateVoted | ev.GateAnswered | ev.GateReported | ev.GateChosen | ev.GateDeclined) -> str:
+    """Who acted, and for whom: ``Ana for project_manager (delegated by Bo: on leave)``."""
+    return f"{event.who} for {event.role} ({event.basis})" if event.behalf else event.who

@@ -52,6 +52,16 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """People who are asked at gates are written to, through a mail server. ``sender``: when not the connection's own;
+    ``tokens``: whether each gets a token to act by."""
+
+    connection: str
+    sender: str = ""
+    tokens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """One customer's folder, read and checked."""
 
@@ -65,6 +75,8 @@ class Inventory:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     people: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Role -> person: at least ``name``, usually ``email``, ``phone``."""
+    notify: Notify | None = None
+    """How people are written to; None: they are not."""
     collections: Mapping[str, Collection] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     """Every file read, relative to ``folder``; a run keeps copies of them."""

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from engine.model import event as ev
-from engine.model.gate import GateState
+from engine.model.gate import GateState, Notified, Offers
 
 
 class ItemStatus(Enum):
@@ -83,6 +83,16 @@ class ItemState:
         return self.status is ItemStatus.FAILED and self.cause == "moved"
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What people agreed to for one address: as it was shown to them. ``gate``: where; ``by``: how it was decided."""
+
+    gate: str
+    outlook: str
+    observed: str
+    by: str
+
+
 @dataclass(slots=True)
 class RunState:
     """All that is known of a run. Feed it with ``apply``; it never reads a clock or a store."""
@@ -101,6 +111,10 @@ class RunState:
     """Windows the run waits for."""
     gates: dict[str, GateState] = field(default_factory=dict)
     """By address, as last opened."""
+    agreed: dict[str, Agreed] = field(default_factory=dict)
+    """What was approved, by the address it is about; the last word on each counts."""
+    asked_again: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Approvals that are to be asked for once more, by address: for which addresses alone."""
     signals: list[ev.SignalReceived] = field(default_factory=list)
     holds: dict[str, ev.RunHeld] = field(default_factory=dict)
     """By address; empty for the whole run."""
@@ -114,6 +128,11 @@ class RunState:
     def rollback_of(self) -> str:
         """The run this one takes back; empty when it goes forward."""
         return str(self.started.header.get("rollback_of") or "") if self.started else ""
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it was given up: what it has invited people to is not going to be."""
+        return self.status.value == "cancelled"
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -141,6 +160,14 @@ class RunState:
             if (item.status is ItemStatus.FAILED and address not in moved)
             or (item.status is ItemStatus.BLOCKED and item.why not in moved)
         ]
+
+    def lapsed(self) -> dict[str, list[str]]:
+        """Addresses that changed after they were approved, by the approval's."""
+        found: dict[str, list[str]] = {}
+        for address in self.moved():
+            if address in self.agreed:
+                found.setdefault(self.agreed[address].gate, []).append(address)
+        return found
 
     def item(self, address: str) -> ItemState:
         """The state of an address, made when first heard of."""
@@ -262,6 +289,11 @@ def _opened(state: RunState, event: Any, at: datetime) -> None:
     item.summary = str(event.ask.get("title", ""))
 
 
+def _asked_again(state: RunState, event: Any, at: datetime) -> None:
+    state.asked_again[event.address] = event.items
+    state.item(event.address).status = ItemStatus.REOPENED
+
+
 def _of_gate(keep: Callable[[GateState, Any], None]) -> Callable[[RunState, Any, datetime], None]:
     def handle(state: RunState, event: Any, at: datetime) -> None:
         gate = state.gates.get(event.address)
@@ -279,20 +311,30 @@ def _looked(state: RunState, event: Any, at: datetime) -> None:
 
 def _reminded(gate: GateState, event: ev.GateReminded) -> None:
     gate.reminded = event.number
+    gate.occasion = f"reminder {event.number}"
 
 
 def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.escalated = event
+    gate.occasion_escalated = gate.occasion
 
 
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
     gate = state.gates.get(event.address)
     if gate is not None:
         gate.closed = event
+        _note_agreed(state, gate, event)
     item = state.item(event.address)
     item.status = ItemStatus.PASSED if event.outcome == "passed" else ItemStatus.FAILED
     item.at, item.why, item.summary = at, event.why, event.why
     item.outputs = gate.outputs if gate is not None else event.outputs
+
+
+def _note_agreed(state: RunState, gate: GateState, event: ev.GateClosed) -> None:
+    state.asked_again.pop(event.address, None)
+    if event.outcome == "passed":
+        for address, outlook, observed in gate.opened.ask.get("shown", ()):
+            state.agreed[address] = Agreed(event.address, outlook, observed, event.why)
 
 
 def _form_answered(state: RunState, event: Any, at: datetime) -> None:
@@ -312,11 +354,24 @@ def _chosen(state: RunState, event: Any, at: datetime) -> None:
 
 def _declined(gate: GateState, event: ev.GateDeclined) -> None:
     gate.declined.append(event)
-    gate.proposed = event.proposed
+    _propose(gate, event.proposed)
 
 
 def _proposed(gate: GateState, event: ev.GateProposed) -> None:
-    gate.proposed = event.proposed
+    _propose(gate, event.proposed)
+
+
+def _propose(gate: GateState, slots: Offers) -> None:
+    gate.proposed = slots
+    gate.proposals += 1
+    gate.occasion = f"proposal {gate.proposals}"
+
+
+def _notified(state: RunState, event: ev.GateNotified, at: datetime) -> None:
+    gate = state.gates.get(event.address)
+    if gate is not None:
+        before = gate.notified.get((event.to, event.why))
+        gate.notified[event.to, event.why] = Notified(event, at, 1 if before is None else before.tries + 1)
 
 
 def _moved(gate: GateState, event: ev.GateMoved) -> None:
@@ -360,12 +415,12 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
     ev.RunInterrupted: _interrupted, ev.RunReadBack: _read_back, ev.RunFinished: _finished,
-    ev.GateOpened: _opened, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
+    ev.GateOpened: _opened, ev.GateReopened: _asked_again, ev.GateVoted: _of_gate(lambda gate, event: gate.votes.append(event)),
     ev.GateAnswered: _form_answered,
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
-    ev.GateLooked: _looked,
+    ev.GateDelegated: _of_gate(lambda gate, event: gate.delegations.append(event)), ev.GateLooked: _looked,
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.GateChosen: _chosen, ev.GateDeclined: _of_gate(_declined), ev.GateProposed: _of_gate(_proposed),
-    ev.GateMoved: _of_gate(_moved),
+    ev.GateMoved: _of_gate(_moved), ev.GateNotified: _notified,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
 }

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from engine.language.templates import DependsOnLaterError
+from engine.model.calendar import NeverOpen
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import ActionFailure, ChangedSince
-from engine.model.gate import Approval
+from engine.model.gate import Approval, Gate
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
+from engine.planning.gate_times import due_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, look
 from engine.planning.scene import AnyStep, BlockWork, CompiledGate, CompiledStep, Lane, Ready, Scene
@@ -41,10 +43,16 @@ class Planner:
         for block in work:
             yield from self._block(block)
 
-    def look(self, work: Iterable[BlockWork], steps: Collection[str]) -> Iterator[PlannedItem]:
-        """The addresses of some steps alone."""
+    def look(
+        self, work: Iterable[BlockWork], steps: Collection[str], only: Collection[str] | None = None
+    ) -> Iterator[PlannedItem]:
+        """The addresses of some steps alone; of these ``only`` some, if given."""
+
+        def admits(lane: Lane, step: AnyStep) -> bool:
+            return step.step.address in steps and (only is None or address_of(step.step.address, lane.key) in only)
+
         for block in work:
-            lanes = [Lane(lane.item, tuple(s for s in lane.steps if s.step.address in steps)) for lane in block.lanes]
+            lanes = [Lane(lane.item, tuple(step for step in lane.steps if admits(lane, step))) for lane in block.lanes]
             yield from self._block(BlockWork(block.block, tuple(lane for lane in lanes if lane.steps), block.local))
 
     def _block(self, work: BlockWork) -> Iterator[PlannedItem]:
@@ -100,19 +108,29 @@ class Planner:
             return replace(blank, outlook=Outlook.SKIP, why=f"when: {compiled.step.when}")
         if isinstance(compiled.gate, Approval) and compiled.gate.covers and not self._changes(compiled.gate.covers):
             return replace(blank, why="nothing to approve")
-        waits = replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"])
+        notice = self._notice(compiled.gate, texts)
+        waits = replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"], notes=notice)
         return waits if compiled.looks is None else self._watched(waits, work, lane, compiled.looks)
+
+    def _notice(self, gate: Gate, texts: Mapping[str, str]) -> tuple[str, ...]:
+        """What to tell of month ends, if the gate opened now."""
+        now, inventory = self.scene.clock.now(), self.scene.inventory
+        try:
+            notice = notice_of(gate, now, due_of(gate, texts, now, inventory), inventory)
+        except NeverOpen as never:
+            notice = str(never)
+        return (notice,) if notice else ()
 
     def _watched(self, waits: PlannedItem, work: BlockWork, lane: Lane, looks: CompiledStep) -> PlannedItem:
         """A wait for what a look finds, with what it finds now; nothing to wait for when it is so already."""
         try:
             sight = look(self.scene, looks, work.block, lane.item)
         except DependsOnLaterError as later:
-            return replace(waits, notes=(f"what it looks at is known after {later}",))
+            return replace(waits, notes=(*waits.notes, f"what it looks at is known after {later}",))
         if sight.finding is Finding.SO:
             self.scene.results.put(waits.address, ItemStatus.PASSED, outputs=sight.outputs)
-            return replace(waits, outlook=Outlook.NOTHING, summary="", why="nothing to wait for")
-        return replace(waits, notes=(f"{_NOW[sight.finding]}: {sight.saw}",))
+            return replace(waits, outlook=Outlook.NOTHING, summary="", why="nothing to wait for", notes=())
+        return replace(waits, notes=(*waits.notes, f"{_NOW[sight.finding]}: {sight.saw}",))
 
     def _changes(self, steps: Collection[str]) -> bool:
         """Whether any of some later steps would do something, as far as can be told now."""

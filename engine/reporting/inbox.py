@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.model.gate import GateState
+from engine.model.gate import GateState, acted, called
 from engine.model.run import RunState
 from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
-from engine.reporting.wording import slot_lines
+from engine.reporting.wording import slot_lines, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,13 @@ class Entry:
     customer: str
     address: str
     gate: GateState
+    people: Sequence[Mapping[str, Any]]
+    """Who may act."""
 
     def is_for(self, role: str) -> bool:
         """Whether it waits for a role, a person or an account; all do for none."""
         return not role or any(
-            role in (p.get("role"), p.get("name"), p.get("email"), *p.get("logins", ())) for p in self.gate.people
+            role in (p.get("role"), p.get("own_role"), p.get("name"), p.get("email"), *p.get("logins", ())) for p in self.people
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -35,7 +37,7 @@ class Entry:
         ask: Mapping[str, Any] = self.gate.opened.ask
         return {
             "run": self.run, "customer": self.customer, "address": self.address, "gate": self.gate.opened.gate,
-            "title": ask.get("title", ""), "message": ask.get("message", ""), "people": self.gate.people,
+            "title": ask.get("title", ""), "message": ask.get("message", ""), "people": list(self.people),
             "since": self.gate.opened_at.isoformat(), "due": self.gate.due.isoformat() if self.gate.due else None,
             "seen": looked.saw if (looked := self.gate.looked) else None, "looks": looked.number if looked else 0,
             "next_look": at.isoformat() if (at := self.gate.next_look) else None,
@@ -45,12 +47,12 @@ class Entry:
         }
 
 
-def entries_of(state: RunState) -> Iterator[Entry]:
-    """A run's open gates."""
+def entries_of(state: RunState, now: datetime) -> Iterator[Entry]:
+    """A run's open gates, and who may act at them now."""
     header: Mapping[str, Any] = state.started.header if state.started else {}
     for address, gate in state.gates.items():
         if gate.is_open:
-            yield Entry(state.run, str(header.get("customer", "")), address, gate)
+            yield Entry(state.run, str(header.get("customer", "")), address, gate, gate.acting(now))
 
 
 def commands(run: str, address: str, gate: GateState) -> list[str]:
@@ -82,10 +84,13 @@ def format_inbox(entries: Sequence[Entry], now: datetime, *, color: bool = False
 
 def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[str]:
     gate, ask = entry.gate, entry.gate.opened.ask
-    who = " or ".join(f"{p.get('name')} ({p.get('role')})" for p in gate.people)
+    who = " or ".join(map(called, entry.people))
     yield f"{paint('bold', printable(str(ask.get('title', entry.address))))}  {paint('dim', printable(entry.customer))}"
     yield f"  {gate.opened.gate} at {entry.address} of run {entry.run}" + (f", for {printable(who)}" if who else "")
     yield f"  {_since(gate, now)}{_due(gate, now, paint)}"
+    if ask.get("notice"):
+        note = printable(str(ask["notice"]))
+        yield f"  {paint('yellow', f'note: {note}')}"
     if ask.get("message"):
         for written in str(ask["message"]).splitlines():  # a list that somebody wrote stays one
             indent = len(written) - len(written.lstrip())
@@ -95,9 +100,10 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
         yield f"  {last_look(gate)}"
     yield from (f"  {line}" for line in slot_lines(gate))
     for told in gate.reports[-1:]:
-        yield f"  {paint('yellow', told.outcome)} says {printable(told.who)}: {printable(told.reason)}"
+        yield f"  {paint('yellow', told.outcome)} says {printable(acted(told))}: {printable(told.reason)}"
     for vote in gate.votes:
-        yield f"  {printable(vote.who)} voted {vote.vote}"
+        yield f"  {printable(acted(vote))} voted {vote.vote}"
+    yield from (f"  {paint('yellow', printable(line))}" for line in untold(gate))
     yield from (f"  {paint('cyan', command)}" for command in commands(entry.run, entry.address, gate))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TextIO
 
 from engine.model import event as ev
+from engine.model.gate import acted
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus
 from engine.reporting.terminal import many, printable, spelled
@@ -89,9 +90,16 @@ def _asked(event: ev.GateOpened) -> str:
     return str(event.ask.get("summary", event.gate)).removeprefix("waits for ")
 
 
+_NOTIFIED = {"sent": "told", "failed": "could NOT tell", "unknown": "nobody knows whether this was told:"}
+
+
 def _span(start: str, end: str) -> str:
     """A slot by its own clock, as journalled: the day, from and until."""
     return f"{start[:10]} {start[11:16]}-{end[11:16]} ({start[19:]})"
+
+
+def _noted(notice: object) -> str:
+    return f"; note: {notice}" if notice else ""
 
 
 _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
@@ -105,19 +113,25 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunStarted: lambda e: f"run started by {e.actor}: {title_of(e.header)}, {e.header.get('customer', '')}",
     ev.RunResumed: lambda e: f"run taken up again by {e.actor}",
     ev.WindowOverridden: lambda e: f"outside the window {e.window}, let start by {e.actor}: {e.reason}",
-    ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting",
+    ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting{_noted(e.notice)}",
     ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",
     ev.RunReadBack: look_back,
     ev.RunInterrupted: lambda e: f"interrupted: {e.why}",
     ev.RunFinished: lambda e: f"run {e.status}",
-    ev.GateOpened: lambda e: f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else ""),
-    ev.GateVoted: lambda e: f"{e.address}  {e.who} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
-    ev.GateAnswered: lambda e: f"{e.address}  {e.who} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
-    ev.GateReported: lambda e: f"{e.address}  {e.who} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
-    ev.GateChosen: lambda e: f"{e.address}  {e.who} {'chose' if e.version == 1 else 'moved it to'} {_span(e.start, e.end)}"
+    ev.GateOpened: lambda e: (
+        f"{e.address}  waits for {_asked(e)}" + (f", until {e.due}" if e.due else "") + _noted(e.ask.get("notice"))
+    ),
+    ev.GateReopened: lambda e: f"{e.address}  asked for once more by {e.actor}, for {', '.join(e.items)}",
+    ev.GateVoted: lambda e: f"{e.address}  {acted(e)} voted {e.vote}" + (f": {e.comment}" if e.comment else ""),
+    ev.GateAnswered: lambda e: f"{e.address}  {acted(e)} answered" + (f" anew, version {e.version}" if e.version > 1 else ""),
+    ev.GateReported: lambda e: f"{e.address}  {acted(e)} says {e.outcome}" + (f": {e.reason}" if e.reason else ""),
+    ev.GateDelegated: lambda e: f"{e.address}  {e.who} handed it to {e.to.get('name')}: {e.reason}",
+    ev.GateChosen: lambda e: f"{e.address}  {acted(e)} {'chose' if e.version == 1 else 'moved it to'} {_span(e.start, e.end)}"
     + (f": {e.reason}" if e.reason else ""),
-    ev.GateDeclined: lambda e: f"{e.address}  {e.who} declined {many(len(e.slots), 'time')}: {e.reason}",
+    ev.GateDeclined: lambda e: f"{e.address}  {acted(e)} declined {many(len(e.slots), 'time')}: {e.reason}",
     ev.GateProposed: lambda e: f"{e.address}  {many(len(e.proposed), 'time')} proposed anew: {e.why}",
+    ev.GateNotified: lambda e: f"{e.address}  {e.why}: {_NOTIFIED[e.outcome]} {e.to}"
+    + ("" if e.outcome == "sent" else f": {e.detail}"),
     ev.GateMoved: lambda e: f"{e.address}  waits until {e.due} now; {e.why}",
     ev.SignalReceived: lambda e: f"{e.name} has happened, says {e.who}",
     ev.GateLooked: lambda e: f"{e.address}  {e.saw}; the next look is at {e.next}",

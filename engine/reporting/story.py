@@ -85,7 +85,7 @@ class Story:
         if paused:
             self.pauses.append((record.at, paused))
         address = ev.address_of_event(event)
-        if address in self.state.items:
+        if address in self.state.items and not isinstance(event, _BESIDE):
             _note(self._outcome(address, record.at), event, self.state.items[address].status, record.at)
 
     def _outcome(self, address: str, at: datetime) -> Outcome:
@@ -123,10 +123,15 @@ def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -
 
 
 _OF_PEOPLE = frozenset({
-    ev.GateOpened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.SignalReceived, ev.GateEscalated, ev.GateClosed, ev.RunHeld,
-    ev.RunReleased, ev.GateChosen, ev.GateDeclined, ev.GateProposed, ev.GateMoved,
+    ev.GateOpened, ev.GateReopened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.GateDelegated, ev.SignalReceived,
+    ev.GateEscalated, ev.GateClosed, ev.RunHeld, ev.RunReleased, ev.GateChosen, ev.GateDeclined, ev.GateProposed, ev.GateMoved,
+    ev.GateNotified,
 })
 """What people and the outside world did, told in the run's timeline."""
+
+
+_BESIDE = (ev.GateNotified, ev.GateProposed, ev.GateMoved)
+"""What happens beside a gate: their why is not its own."""
 
 
 def _pause(event: ev.Event) -> str:
@@ -140,5 +145,6 @@ def _pause(event: ev.Event) -> str:
         return line_of(event)
     if isinstance(event, ev.WindowClosed):
         again = f", opens again {event.reopens}" if event.reopens else ""
-        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}"
+        noted = f"; note: {event.notice}" if event.notice else ""
+        return f"{event.address}: the window {event.window} shut with {event.waiting} waiting{again}{noted}"
     return ""

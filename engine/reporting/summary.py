@@ -13,7 +13,17 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, UNFINISHED, look_back, next_steps, title_of, words_of
+from engine.reporting.wording import (
+    DIED,
+    PROBLEMS,
+    RUN_WORDS,
+    UNFINISHED,
+    look_back,
+    next_steps,
+    title_of,
+    untold,
+    words_of,
+)
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
@@ -145,9 +155,11 @@ def _waiting(state: RunState, width: int, paint: Paint, now: datetime | None) ->
     for address, gate in state.gates.items():
         if gate.is_open:
             ask = gate.opened.ask
-            since = f"since {moment(gate.opened_at)}{_until(gate.due, now)}"
+            since = f"since {moment(gate.opened_at)}{_until(gate.due, now)}{_noted(ask)}"
             lines.append((_is_late(gate.due, now), f"{address}: {ask.get('title', '')} - {ask.get('summary', '')}, {since}"))
             lines += [(False, f"    {last_look(gate)}")] if gate.looked is not None else []
+    for address, gate in state.gates.items():
+        lines += [(True, f"{address}: {line}") for line in untold(gate)]
     for address, hold in state.holds.items():
         due = datetime.fromisoformat(hold.until) if hold.until else None
         until = _until(due, now) + (f", until {hold.signal} has happened" if hold.signal else "")
@@ -160,6 +172,10 @@ def _waiting(state: RunState, width: int, paint: Paint, now: datetime | None) ->
         indent = " " * (2 + len(line) - len(line.lstrip()))
         parts = wrapped(line.lstrip(), width - len(indent), 0)
         yield from (indent + (paint("alarm", part) if late else part) for part in parts)
+
+
+def _noted(ask: Mapping[str, Any]) -> str:
+    return f" ({ask['notice']})" if ask.get("notice") else ""
 
 
 def _until(due: datetime | None, now: datetime | None) -> str:
@@ -182,6 +198,7 @@ def overdue(state: RunState, now: datetime) -> int:
 def _overrides(state: RunState, width: int) -> Iterator[str]:
     for shut in state.closed:
         again = f" It opens again {moment(datetime.fromisoformat(shut.reopens))}." if shut.reopens else ""
+        again += f" Note: {shut.notice}." if shut.notice else ""
         yield ""
         yield from wrapped(f"{shut.address}: {many(shut.waiting, 'item')} wait for the window {shut.window}.{again}", width, 0)
     for override in state.overrides:

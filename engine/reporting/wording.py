@@ -74,7 +74,11 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append(("switchover inbox", "see what waits for whom, and what to type"))
     if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
-    if moved := len(state.moved()):
+    lapsed = sum(map(len, state.lapsed().values()))
+    if lapsed:
+        which = "one item" if lapsed == 1 else f"{lapsed:,} items"
+        steps.append((f"switchover retry {state.run} --ask-again", f"show {which} that changed to whoever approved, once more"))
+    if moved := len(state.moved()) - lapsed:
         which = "one item" if moved == 1 else f"{moved:,} items"
         steps.append((plan_again(state), f"look anew at {which} that changed since the plan: 'retry' would not help"))
     if state.to_try_again():
@@ -105,6 +109,19 @@ def start_of(offer: tuple[str, str]) -> str:
 def standing_slot(gate: GateState) -> str:
     """The time that was chosen last; empty while none is."""
     return gate.spelled((gate.choices[-1].start, gate.choices[-1].end)) if gate.choices else ""
+
+
+def untold(gate: GateState) -> list[str]:
+    """Who could not be written to about a gate, and why; who was reached later is not named."""
+    last = {event.to: event for event in (past.event for past in gate.notified.values())}
+    found = []
+    for event in last.values():
+        if event.outcome == "failed":
+            again = "; it is tried again" if event.again else ""
+            found.append(f"{event.to} could not be told ({event.why}): {event.detail}{again}")
+        elif event.outcome == "unknown":
+            found.append(f"{event.to}, {event.why}: {event.detail} ({event.message_id})")
+    return found
 
 
 def plan_again(state: RunState) -> str:

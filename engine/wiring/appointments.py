@@ -116,7 +116,9 @@ def decline(
     fresh = [offer for offer in others if slot_of(offer) not in known][:count]
     proposed = tuple(sorted([*kept, *fresh], key=slot_of))
     starts = tuple(start for start, _ in refused)
-    return [ev.GateDeclined(address, starts, proposed, reason, voter.name, voter.via, voter.role)]
+    return [ev.GateDeclined(
+        address, starts, proposed, reason, voter.name, voter.via, voter.role, voter.behalf, voter.basis
+    )]
 
 
 def reschedule(
@@ -187,7 +189,8 @@ def _choice(gate: GateState, voter: Voter, start: datetime, book: Book, now: dat
         raise SlotRefused("That time cannot be had", f"{gate.opened.address}: slot {obstacle}; {following}.", offers)
     begins, ends = offer_at(gate.opened.ask, book.calendar, start)
     return ev.GateChosen(
-        gate.opened.address, len(gate.choices) + 1, begins, ends, voter.name, voter.via, voter.role, reason
+        gate.opened.address, len(gate.choices) + 1, begins, ends, voter.name, voter.via, voter.role, reason,
+        voter.behalf, voter.basis,
     )
 
 

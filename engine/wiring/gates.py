@@ -13,14 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.execution.gates import Voter, why_no_vote, why_not
+from engine.execution.gates import Voter, why_no_vote, why_not, why_not_asked
 from engine.language.nearest import did_you_mean, offered
 from engine.language.schema_check import SchemaCheck
 from engine.language.yaml_reader import parse_yaml, read_yaml
 from engine.model import event as ev
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import SwitchoverError
-from engine.model.gate import GateState
+from engine.model.gate import GateState, called
 from engine.model.run import RunState, RunStatus, fold
 from engine.model.source import Document
 from engine.ports import Journal
@@ -83,24 +83,51 @@ def voter_at(gate: GateState, account: Account) -> Voter:
     certain = account.voter(gate)
     if certain is not None:
         return certain
-    people = gate.people
+    people = [*gate.people, *gate.deputies]
     if account.person:
-        wanted = [p for p in people if account.person in (p.get("role"), p.get("name"), p.get("email"))]
+        wanted = [p for p in people if _is_named(p, account)]
     else:
         wanted = [p for p in people if account.name in p.get("logins", ())]
-    asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in people)
+    asked = ", ".join(map(called, gate.people))
     if not wanted:
+        _refuse_who_handed_it_on(gate, account)
         why = f"{account.person} is not among those who are asked" if account.person else \
             f"No one of those who are asked is known by the account {account.name}"
         raise NotAllowed("Not yours to decide", f"{why}: {asked}. Say for whom you act with --as ROLE.")
-    person = wanted[0]
+    person = next((p for p in wanted if account.name in p.get("logins", ())), wanted[0])
     if person.get("logins") and account.name not in person["logins"]:
         raise NotAllowed(
             "Not yours to decide",
             f"{person.get('name')} acts by the account {' or '.join(person['logins'])}, and this is {account.name}.",
         )
     unproved = "" if person.get("logins") else ", which the inventory ties to nobody"
-    return Voter(str(person.get("name")), str(person.get("role")), account.name, account.via + unproved)
+    return voter_of(person, account, unproved)
+
+
+def voter_of(person: Mapping[str, Any], account: Account, unproved: str = "") -> Voter:
+    """An account as one of those who may act at a gate."""
+    behalf, basis = str(person.get("behalf", "")), str(person.get("basis", ""))
+    return Voter(str(person.get("name")), str(person.get("role")), account.name, account.via + unproved, behalf, basis)
+
+
+def _is_named(person: Mapping[str, Any], account: Account) -> bool:
+    """Whether ``--as`` means this person. Who acts for somebody else goes by a role of their own: by the role that is asked
+    only if the account proves who they are, or what one person does would be put down to the other."""
+    own = person.get("own_role", person.get("role"))
+    return account.person in (own, person.get("name"), person.get("email")) or (
+        account.person == person.get("role") and account.name in person.get("logins", ())
+    )
+
+
+def _refuse_who_handed_it_on(gate: GateState, account: Account) -> None:
+    asked = [*gate.asked, *(told.to for told in gate.delegations)]
+    logins = {person.get("name"): person.get("logins", ()) for person in asked}
+    for told in gate.delegations:
+        named = account.person in (told.who, told.role) if account.person else account.name in logins.get(told.who, ())
+        if named:
+            raise NotAllowed(
+                "Not yours to decide any more", f"{told.who} handed it to {told.to.get('name')}: {told.reason}."
+            )
 
 
 def vote(
@@ -112,7 +139,7 @@ def vote(
     refusal = why_no_vote(gate, voter, choice, digest, comment, now)
     if refusal:
         raise NotAllowed("The vote does not count", f"{address}: {refusal}.")
-    return [ev.GateVoted(address, choice, voter.name, voter.via, gate.digest, comment, voter.role)]
+    return [ev.GateVoted(address, choice, voter.name, voter.via, gate.digest, comment, voter.role, voter.behalf, voter.basis)]
 
 
 def answer(
@@ -122,13 +149,16 @@ def answer(
     that is wrong with the answer."""
     gate = gate_at(state, address)
     voter = voter_at(gate, account)
-    refusal = "" if correct and gate.answers and gate.opened.gate == "input" else why_not(gate, "input", voter, now)
+    corrects = correct and gate.answers and gate.opened.gate == "input"
+    refusal = why_not_asked(gate, voter, now) if corrects else why_not(gate, "input", voter, now)
     if refusal:
         raise NotAllowed("The answer does not count", f"{address}: {refusal}.")
     problems = answer_problems(gate, parse_yaml(_as_yaml(data), "the answer"))
     if problems:
         raise InvalidInput(problems)
-    return [ev.GateAnswered(address, len(gate.answers) + 1, dict(data), voter.name, voter.via, voter.role)]
+    return [ev.GateAnswered(
+        address, len(gate.answers) + 1, dict(data), voter.name, voter.via, voter.role, voter.behalf, voter.basis
+    )]
 
 
 def answer_problems(gate: GateState, document: Document) -> list[Any]:
@@ -160,7 +190,9 @@ def report(
         refusal = "it has to be proved: give a file with --evidence"
     if refusal:
         raise NotAllowed("This does not count", f"{address}: {refusal}.")
-    return [ev.GateReported(address, outcome, voter.name, voter.via, reason, tuple(evidence), voter.role)]
+    return [ev.GateReported(
+        address, outcome, voter.name, voter.via, reason, tuple(evidence), voter.role, voter.behalf, voter.basis
+    )]
 
 
 def holdable(project: Project, state: RunState, address: str) -> None:

@@ -7,11 +7,13 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from engine import __version__
 from engine.actions.catalog import catalog
+from engine.execution.windows import Windows
 from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import read_runbook
 from engine.language.semantics import ActionSpec, check_runbook, resolve_inputs
@@ -168,7 +170,7 @@ def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
         git_commit=commit,
         git_dirty=dirty,
         key_id=key_id,
-        windows=_spell_windows(runbook),
+        windows=_spell_windows(runbook, inventory, clock.now()),
         known_gaps=runbook.known_gaps,
         points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),
     )
@@ -208,9 +210,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _spell_windows(runbook: Runbook) -> tuple[str, ...]:
+def _spell_windows(runbook: Runbook, inventory: Inventory, now: datetime) -> tuple[str, ...]:
     phases: dict[str, list[str]] = {}
+    notices: dict[str, str] = {}
     for block in runbook.blocks():
         if block.window is not None:
-            phases.setdefault(f"{block.window.name}: {block.window.describe()}", []).append(block.phase)
-    return tuple(f"{window} ({', '.join(dict.fromkeys(names))})" for window, names in phases.items())
+            spelled = f"{block.window.name}: {block.window.describe()}"
+            phases.setdefault(spelled, []).append(block.phase)
+            notice = Windows(inventory.calendars).notice_ahead(block, now)
+            notices[spelled] = f"; the next time: {notice}" if notice else ""
+    return tuple(f"{window} ({', '.join(dict.fromkeys(names))}){notices[window]}" for window, names in phases.items())

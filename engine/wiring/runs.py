@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -18,24 +17,27 @@ from engine.execution.rollback import read_back
 from engine.execution.runner import Order, Runner, shut_windows
 from engine.execution.stop import Stop
 from engine.execution.windows import Windows
-from engine.journal.sqlite import SqliteJournal
 from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut, masked_by
+from engine.model.gate import Appointment
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
 from engine.planning.plan_file import header_of as header_from
 from engine.planning.plan_file import read_plan, totals_of
 from engine.planning.results import PastResults, Results
 from engine.planning.scene import BlockWork, Given, Scene
-from engine.ports import Clock, Journal, Lease
+from engine.ports import Clock, Journal, Lease, Notifier
 from engine.project import Project
 from engine.transports.keep import FileKeep
 from engine.transports.outbox import FileOutbox
 from engine.wiring.clock import SystemClock
 from engine.wiring.connections import Connections, Stores
+from engine.wiring.journals import actor as actor  # noqa: PLC0414  # told on: who starts and resumes runs has all of it from here
+from engine.wiring.journals import open_journal as open_journal  # noqa: PLC0414  # likewise
+from engine.wiring.journals import read_run as read_run  # noqa: PLC0414  # likewise
 from engine.wiring.loading import Loaded, Named, differences, load
 from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
@@ -60,22 +62,6 @@ class Stage:
     @property
     def windows(self) -> Windows:
         return Windows(self.loaded.inventory.calendars)
-
-
-@contextmanager
-def open_journal(
-    project: Project, *, read_only: bool = False, notice: Callable[[str], None] | None = None
-) -> Iterator[Journal]:
-    """The project's journal. ``notice`` hears when its last transaction was found cut short. Raises ``JournalBroken``."""
-    if not read_only:
-        project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = SqliteJournal(project.journal, SystemClock(), read_only=read_only)
-    if journal.notice and notice is not None:
-        notice(journal.notice)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 @contextmanager
@@ -158,14 +144,6 @@ def _connections_used(loaded: Loaded, work: Sequence[BlockWork], all_lanes: bool
 def new_run_id(clock: Clock) -> str:
     """Sorts by time, and is short enough to type: ``20261122-2014-k3f9``."""
     return f"{clock.now():%Y%m%d-%H%M}-{secrets.token_hex(2)}"
-
-
-def actor() -> str:
-    """Who runs this, as far as the machine knows: by the process's own user, since anybody may set LOGNAME or USER."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 # ---------------------------------------------------------------- before a run
@@ -313,7 +291,7 @@ def resume(
         state = fold(journal.read(state.run))
         order = Order(
             state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
-            stage.loaded.project.run_folder(state.run), looks_now,
+            stage.loaded.project.run_folder(state.run), looks_now=looks_now,
         )
         return _run(stage, journal, order, ignore_window, stop)
     finally:
@@ -326,9 +304,25 @@ def _requester(state: RunState) -> str:
 
 def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:
     windows = replace(stage.windows, ignored=ignore_window is not None)
+    order = replace(order, notifier=notifier_of(stage))
     if stage.past is not None:
         order = replace(order, closing=lambda: read_back(stage.scene, stage.work, fold(journal.read(order.run))))
     return Runner(stage.scene, journal, order, windows, stop).run()
+
+
+def notifier_of(stage: Stage) -> Notifier | None:
+    """Who writes to people for a run; None when nobody is ever to be written to."""
+    loaded = stage.loaded
+    invites = any(isinstance(step.gate, Appointment) and step.gate.invite for step in loaded.runbook.steps())
+    if loaded.inventory.notify is None and not invites:
+        return None
+    # Imported when there is somebody to write to: mail and calendars take a while to load.
+    from engine.wiring.notices import MailNotifier  # noqa: PLC0415
+
+    return MailNotifier(
+        loaded.inventory, loaded.templates, stage.connections, stage.scene.clock, stage.secrets.redact, loaded.scope,
+        loaded.project.state,
+    )
 
 
 def _lease(stage: Stage, run: str) -> Lease:
@@ -423,22 +417,19 @@ def run_header(state: RunState) -> PlanHeader:
     return header_from(state.started.header)
 
 
-def read_run(journal: Journal, wanted: str | None) -> RunState:
-    """A run by id, by the unambiguous beginning or end of one, or the newest. Raises ``SwitchoverError``."""
-    runs = [info.run for info in journal.runs()]
-    if not runs:
-        raise SwitchoverError("There are no runs yet", "Start one with: switchover apply RUNBOOK -i INVENTORY")
-    found = runs[:1] if wanted is None else [run for run in runs if run.startswith(wanted) or run.endswith(wanted)]
-    if len(found) != 1:
-        known = ", ".join((found or runs)[:5])
-        problem = f"There is no run {wanted}" if not found else f"'{wanted}' could be {len(found)} runs"
-        raise SwitchoverError(problem, f"{'They are' if found else 'The newest are'}: {known}.")
-    return fold(journal.read(found[0]))
-
-
 def reopened(state: RunState, who: str) -> list[ev.Event]:
     """What ``retry`` puts back: what failed, and what was blocked by it; but not what moved since the plan."""
     return [ev.ItemReopened(address, who) for address in state.to_try_again()]
+
+
+def asked_again(state: RunState, who: str) -> list[ev.Event]:
+    """What ``retry --ask-again`` puts back: approvals that no longer hold for some addresses, for these alone, and the
+    addresses with what was blocked by them."""
+    events: list[ev.Event] = []
+    for gate, lapsed in state.lapsed().items():
+        blocked = [a for a, item in state.items.items() if item.status is ItemStatus.BLOCKED and item.why in lapsed]
+        events += [ev.GateReopened(gate, tuple(lapsed), who), *(ev.ItemReopened(address, who) for address in (*lapsed, *blocked))]
+    return events
 
 
 def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: str) -> list[ev.Event]:

@@ -1,45 +1,25 @@
 """Signed tokens: who holds one may act once, at one gate, as one person, without an account on this machine.
 
-A token is text: ``swt1.PAYLOAD.SIGNATURE``, both parts base64url, the signature HMAC-SHA256 over the payload with a key that
-stays in the project's state folder. Whoever holds the whole of it may use it: send it to its person alone. It counts once, until
+Its form is that of ``token_text``. Whoever holds the whole of it may use it: send it to its person alone. It counts once, until
 it expires, for the gate as it was opened when the token was made.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
-import os
 import secrets
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from engine.execution.gates import Voter
+from engine.model import event as ev
 from engine.model.gate import GateState
 from engine.model.run import RunState
-from engine.wiring.gates import Account, NotAllowed, gate_at
+from engine.wiring.gates import Account, NotAllowed, gate_at, voter_of
+from engine.wiring.token_text import Token, genuine, opened_of
 
-_PREFIX = "swt1"
-_KEY = "token.key"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What a token says. ``opened``: number of what it was made for, so that it dies when the gate is opened anew."""
-
-    id: str
-    run: str
-    address: str
-    role: str
-    name: str
-    opened: str
-    expires: str
-    issuer: str
+_Act = ev.GateVoted | ev.GateAnswered | ev.GateReported | ev.GateChosen | ev.GateDeclined
 
 
 def issue(state: RunState, address: str, account: Account, role: str, expires: datetime) -> Token:
@@ -47,35 +27,24 @@ def issue(state: RunState, address: str, account: Account, role: str, expires: d
     gate = gate_at(state, address)
     if not gate.is_open:
         raise NotAllowed("Nothing waits there any more", f"{address} is decided: {gate.closed.why if gate.closed else ''}.")
-    person = next((p for p in gate.people if role in (p.get("role"), p.get("name"), p.get("email"))), None)
+    known = [*gate.people, *gate.deputies]
+    person = next((p for p in known if role in (p.get("role"), p.get("name"), p.get("email"), p.get("own_role"))), None)
     if person is None:
         asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in gate.people)
         raise NotAllowed("Nobody of that role is asked", f"{role} is not among those who are asked at {address}: {asked}.")
     return Token(
-        secrets.token_hex(8), state.run, address, str(person["role"]), str(person["name"]), _opened(gate), expires.isoformat(),
+        secrets.token_hex(8), state.run, address, str(person["role"]), str(person["name"]), opened_of(gate), expires.isoformat(),
         account.name,
     )
 
 
-def written(token: Token, folder: Path) -> str:
-    """The token as text, signed. ``folder``: the project's state folder."""
-    payload = json.dumps(asdict(token), sort_keys=True, separators=(",", ":")).encode()
-    return f"{_PREFIX}.{_b64(payload)}.{_b64(_signature(payload, _key(folder)))}"
-
-
 def read(text: str, folder: Path, now: datetime) -> Token:
     """What a token says. Raises ``NotAllowed`` for one that is altered, foreign or expired."""
-    prefix, _, rest = text.strip().partition(".")
-    payload_text, _, signature_text = rest.partition(".")
-    try:
-        payload, signature = _unb64(payload_text), _unb64(signature_text)
-    except (ValueError, binascii.Error):
-        payload, signature = b"", b""
-    if prefix != _PREFIX or not payload or not hmac.compare_digest(signature, _signature(payload, _key(folder))):
+    token = genuine(text, folder)
+    if token is None:
         raise NotAllowed(
             "The token is not genuine", "It was altered or cut on its way, or made in another project. Ask for a new one."
         )
-    token = Token(**json.loads(payload))
     if now >= datetime.fromisoformat(token.expires):
         raise NotAllowed("The token has expired", f"It was good until {token.expires}. Ask for a new one.")
     return token
@@ -84,10 +53,10 @@ def read(text: str, folder: Path, now: datetime) -> Token:
 def bearer(state: RunState, token: Token) -> tuple[GateState, Account]:
     """The gate a token is for, and how its bearer acts. Raises ``NotAllowed`` when it was used, or the gate opened anew."""
     gate = gate_at(state, token.address)
-    used = [act.via for acts in (gate.votes, gate.answers, gate.reports) for act in acts]
+    used = [act.via for acts in _acts(gate) for act in acts]
     if any(token.id in via for via in used):
         raise NotAllowed("The token was used already", "A token counts once. Ask for a new one.")
-    if _opened(gate) != token.opened:
+    if opened_of(gate) != token.opened:
         raise NotAllowed(
             "The token is about something that is no longer asked", f"{token.address} was opened anew since. Ask for a new one."
         )
@@ -105,33 +74,9 @@ class TokenAccount(Account):
         return self.proof
 
     def voter(self, gate: GateState) -> Voter | None:
-        person = next((p for p in gate.people if p.get("name") == self.person), None)
-        return None if person is None else Voter(self.person, str(person.get("role")), self.name, self.via)
+        person = next((p for p in [*gate.people, *gate.deputies] if p.get("name") == self.person), None)
+        return None if person is None else voter_of(person, self)
 
 
-def _opened(gate: GateState) -> str:
-    return f"{gate.opened_at.isoformat()} {gate.digest}"
-
-
-def _key(folder: Path) -> bytes:
-    """The project's key, made on first use."""
-    path = folder / _KEY
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-    return path.read_bytes()
-
-
-def _signature(payload: bytes, key: bytes) -> bytes:
-    return hmac.new(key, payload, hashlib.sha256).digest()
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _unb64(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+def _acts(gate: GateState) -> Iterator[Sequence[_Act]]:
+    yield from (gate.votes, gate.answers, gate.reports, gate.choices, gate.declined)

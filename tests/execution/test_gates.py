@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from engine.model.calendar import Calendar
 from engine.model.diagnostic import InvalidInput
 from engine.model.event import Event, RunHeld, RunReleased, SignalReceived
 from engine.model.run import RunStatus
+from engine.reporting.summary import format_runs, format_summary
 from engine.wiring.gates import Account, NotAllowed, vote
-from tests.support.gate_case import PEOPLE, PUT, START, approval, case
+from engine.wiring.runs import asked_again
+from tests.support.gate_case import PEOPLE, PUT, START, Case, approval, case
 from tests.support.shelf import Shelf
 
 
@@ -183,6 +186,77 @@ def test_what_was_approved_binds_and_only_the_item_that_changed_is_left_alone(tm
     assert it.go_on() is RunStatus.FAILED
     assert it.world.shelf.values == {"a": "1", "b": "somebody was here", "c": "1"}
     assert "it changed since Pia approved it, so the approval no longer holds for it" in it.why("p/put[b]")
+
+
+def lapsed_case(folder: Path) -> Case:
+    """A run whose item b changed after Pia approved all three; c was held up by that."""
+    it = case(folder, approval(covers="[p/put]") + PUT)
+    it.start()
+    it.vote("pia")
+    it.world.shelf.values["b"] = "somebody was here"
+    assert it.go_on() is RunStatus.TRIPPED
+    assert it.state.lapsed() == {"p/sign-off": ["p/put[b]"]}
+    return it
+
+
+def ask_again(it: Case) -> RunStatus:
+    return it.world.resume(it.planned, *asked_again(it.state, "ana"))
+
+
+def test_a_lapsed_approval_is_asked_for_once_more_for_what_lapsed_alone(tmp_path: Path) -> None:
+    """It is shown as it is now, and goes on when it is approved; what was approved before still binds the others."""
+    it = lapsed_case(tmp_path)
+    assert ask_again(it) is RunStatus.WAITING
+    gate = it.state.gates["p/sign-off"]
+    assert [address for address, _, _ in gate.opened.ask["shown"]] == ["p/put[b]"]
+    assert "once more, for what changed since it was given" in gate.opened.ask["summary"]
+    assert it.world.shelf.values == {"a": "1", "b": "somebody was here"}
+    it.vote("max")
+    it.world.shelf.values["c"] = "somebody was here too"
+    assert it.go_on() is RunStatus.FAILED
+    assert it.world.shelf.values == {"a": "1", "b": "1", "c": "somebody was here too"}
+    assert "it changed since Pia approved it" in it.why("p/put[c]")
+
+
+def test_what_changes_again_lapses_again(tmp_path: Path) -> None:
+    """The new approval binds like the first."""
+    it = lapsed_case(tmp_path)
+    ask_again(it)
+    it.vote("max")
+    it.world.shelf.values["b"] = "and again"
+    it.go_on()
+    assert "it changed since Max approved it" in it.why("p/put[b]")
+    assert ask_again(it) is RunStatus.WAITING
+    it.vote("pia")
+    assert it.go_on() is RunStatus.SUCCEEDED
+    assert set(it.world.shelf.values.values()) == {"1"}
+
+
+def test_a_lapsed_approval_that_is_refused_leaves_what_lapsed_alone(tmp_path: Path) -> None:
+    it = lapsed_case(tmp_path)
+    ask_again(it)
+    it.vote("pia", "reject", comment="somebody works on b")
+    assert it.go_on() is RunStatus.TRIPPED
+    assert it.world.shelf.values["b"] == "somebody was here"
+
+
+def test_nobody_is_asked_again_about_what_is_as_it_should_be_by_now(tmp_path: Path) -> None:
+    """Somebody put it right by hand: the run goes on."""
+    it = lapsed_case(tmp_path)
+    it.world.shelf.values["b"] = "1"
+    assert ask_again(it) is RunStatus.SUCCEEDED
+    assert it.world.kinds().count("gate_opened") == 1
+    assert it.world.statuses()["p/put[b]"] == "unchanged"
+
+
+def test_what_moved_without_an_approval_is_not_asked_about(tmp_path: Path) -> None:
+    """Only a new plan helps there."""
+    it = case(tmp_path, PUT)
+    it.planned = it.world.plan()
+    it.world.shelf.values["b"] = "somebody was here"
+    it.world.apply(it.planned)
+    assert it.state.moved() == ["p/put[b]"]
+    assert asked_again(it.state, "ana") == []
 
 
 def test_an_approval_of_a_state_that_moved_since_the_plan_is_of_what_stands_there_now(tmp_path: Path) -> None:
@@ -444,3 +518,18 @@ def test_an_overdue_gate_that_is_held_does_not_make_its_run_due_again_and_again(
     it.tell(RunReleased("p", "go on", "Max"))
     assert it.world.journal.next_due() == it.clock.now()
     assert it.go_on() is RunStatus.TRIPPED
+
+
+def test_a_gate_that_falls_into_a_month_end_says_so(tmp_path: Path) -> None:
+    """In the plan, and to whoever is asked; overdue ones are told by the status."""
+    it = case(tmp_path, approval(within="5 days", calendar="books") + PUT)
+    it.world.calendars = {"books": Calendar("books", "UTC", month_end_days=3)}
+    notice = "Sat 2026-11-28 is month end: one of the last 3 days of the month"
+    assert it.world.plan()[0].notes == (notice,)
+    it.start()
+    told = " ".join(format_summary(it.state, now=it.clock.now()).split())
+    assert f"until 2026-11-28 18:00:00 UTC ({notice})" in told
+    it.clock.pass_(days=6)
+    told = " ".join(format_summary(it.state, now=it.clock.now()).split())
+    assert "overdue since 2026-11-28 18:00:00 UTC" in told
+    assert "1 overdue" in format_runs([it.state], now=it.clock.now())

@@ -108,3 +108,19 @@ def test_a_window_that_no_clock_shows_stays_shut_that_night() -> None:
     before = at("2026-03-08T00:00:00")
     assert gone.next_opening(before) == at("2026-03-15T02:00:00")
     assert cut.next_opening(before) == at("2026-03-08T03:00:00")
+
+
+@pytest.mark.parametrize(("now", "notice"), [
+    ("2026-11-25T18:00:00", ""),
+    ("2026-11-26T18:00:00", ""),
+    ("2026-11-27T21:30:00", "Mon 2026-11-30 is month end: one of the last 2 days of the month"),
+    ("2026-11-30T18:00:00", "Mon 2026-11-30 is month end: one of the last 2 days of the month"),
+    ("2026-11-30T21:30:00", ""),
+])
+def test_a_window_that_opens_next_in_a_month_end_is_told(now: str, notice: str) -> None:
+    """By the calendar that the window keeps to; nothing is shut for it."""
+    block = Block("move", "phones", (), FanOut(), (), (), EVENING)
+    books = Calendar("company", "America/New_York", closed={date(2026, 11, 26): "Thanksgiving"}, month_end_days=2)
+    assert Windows({"company": books}).notice_ahead(block, at(now)) == notice
+    assert Windows({"company": COMPANY}).notice_ahead(block, at(now)) == ""
+    assert Windows().notice_ahead(Block("move", "phones", (), FanOut(), (), ()), at(now)) == ""

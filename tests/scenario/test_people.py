@@ -20,7 +20,8 @@ connections:
 calendars:
   company: {}
 people:
-  partner: {name: Pia Partner, email: pia@partner.example}
+  partner: {name: Pia Partner, email: pia@partner.example, deputy: {role: deputy, from: 2020-01-01, until: 2999-12-31}}
+  deputy: {name: Dee Deputy}
   stranger: {name: Sam Stranger, logins: [nobody-has-this-account]}
 collections:
   phones:
@@ -212,3 +213,53 @@ def test_a_token_that_was_altered_or_expired_or_is_for_another_gate_is_refused(h
     assert "The token has expired" in switchover(home, "redeem", late, "answer", "--set", "route=vo").must(4).err
     stranger = switchover(home, "token", run_of(home), "ask/form", "--for", "stranger").must(4)
     assert "Nobody of that role is asked" in stranger.err
+
+
+def test_what_one_is_asked_is_handed_to_somebody_else(home: Path) -> None:
+    """Inbox and report say for whom they act and why; who handed it on is sent away, and so is a token of theirs."""
+    held = token_for(home, "ask/form")
+    to = (run_of(home), "ask/form", "--as", "partner", "--reason", "on leave")
+    unknown = switchover(home, "delegate", *to, "--to", "strangr").must(4)
+    assert "Nobody is called strangr" in unknown.err
+    assert "Did you mean 'stranger'?" in unknown.err
+    switchover(home, "delegate", *to, "--to", "deputy").must(0)
+    assert "Dee Deputy (partner, delegated by Pia Partner: on leave)" in " ".join(switchover(home, "inbox").out.split())
+    gone = as_partner(home, "answer", "ask/form", "--set", "route=vo").must(4)
+    assert "Pia Partner handed it to Dee Deputy: on leave" in " ".join(gone.err.split())
+    assert "Pia Partner handed it to Dee Deputy" in switchover(home, "redeem", held, "answer", "--set", "route=vo").must(4).err
+    switchover(home, "answer", run_of(home), "ask/form", "--as", "Dee Deputy", "--set", "route=vo").must(0)
+    switchover(home, "resume").must(6)
+    switchover(home, "report", run_of(home), "--html", "report.html").must(0)
+    page = (home / "report.html").read_text()
+    assert "Pia Partner handed it to Dee Deputy: on leave" in page
+    assert "Dee Deputy for partner (delegated by Pia Partner: on leave) answered" in page
+
+
+def test_a_standing_deputy_finds_it_in_their_inbox(home: Path) -> None:
+    """From the inventory, without anybody handing on anything."""
+    mine = switchover(home, "inbox", "--role", "deputy").must(0).out
+    assert "Pia Partner (partner) or Dee Deputy (partner, deputy of Pia Partner until 2999-12-31)" in " ".join(mine.split())
+    switchover(home, "answer", run_of(home), "ask/form", "--as", "deputy", "--set", "route=vo").must(0)
+
+
+def test_what_changed_after_it_was_approved_is_approved_once_more(home: Path) -> None:
+    """The status says how; what is asked about is shown as it is now; nothing is written before."""
+    as_partner(home, "answer", "ask/form", "--set", "route=vo").must(0)
+    switchover(home, "resume").must(6)
+    as_partner(home, "approve", "ask/sign-off").must(0)
+    switchover(home, "resume").must(6)
+    (home / "photo.jpg").write_bytes(b"a photo")
+    as_partner(home, "done", "ask/lift", "--evidence", "photo.jpg").must(0)
+    switchover(home, "signal", run_of(home), "port-completed").must(0)
+    file = home / "out" / "805ec0000001.cfg"
+    file.write_text("somebody was here\n")
+    lapsed = switchover(home, "resume").must(5)
+    assert f"switchover retry {run_of(home)} --ask-again" in lapsed.out
+    switchover(home, "retry", "--ask-again").must(6)
+    shown = switchover(home, "show", "--run", run_of(home), "--at", "ask/sign-off").must(0)
+    assert "-somebody was here" in shown.out
+    assert file.read_text() == "somebody was here\n"
+    as_partner(home, "approve", "ask/sign-off", "--comment", "their line may go").must(0)
+    switchover(home, "resume").must(0)
+    assert "somebody was here" not in file.read_text()
+    assert "No approval has lapsed" in switchover(home, "retry", "--ask-again").err

@@ -34,7 +34,7 @@ from engine.model.secret import Secret
 from engine.planning.planner import Planner
 from engine.planning.results import Results
 from engine.planning.scene import Given, Scene
-from engine.ports import Action, Binding, Journal, Sessions
+from engine.ports import Action, Binding, Journal, Notifier, Sessions
 
 
 class OwnClock:
@@ -266,6 +266,7 @@ class World:
     run_id: str = "r1"
     people: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    notifier: Notifier | None = None
 
     def scene(self, state: RunState | None = None, limit: tuple[str, ...] = ()) -> Scene:
         path = self.folder / "book.yml"
@@ -301,7 +302,8 @@ class World:
         scene = self.scene(state)
         expected = {item.address: Expected(item.outlook, item.observed) for item in planned}
         order = Order(
-            self.run_id, scene.work(), expected, state.items if state else {}, requester="ana", past=state or RunState()
+            self.run_id, scene.work(), expected, state.items if state else {}, requester="ana", past=state or RunState(),
+            notifier=self.notifier,
         )
         return Runner(scene, self.journal, order, self.windows, stop or Stop()).run()
 

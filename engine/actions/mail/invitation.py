@@ -6,12 +6,13 @@ UID: what it calls off is found by that alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
 
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from engine.actions.mail.message import Appointment, Letter, boundary, worded
+from engine.actions.mail.message import REHEARSAL, Appointment, Letter, boundary, worded
 
 PRODUCT = "-//switchover//mail.invite//EN"
 
@@ -27,6 +28,14 @@ def composed_invitation(letter: Letter, identifier: str, date: datetime) -> byte
     message.add_alternative(calendar_text(letter, about, date), subtype="calendar", charset="utf-8", params=method)
     message.set_boundary(boundary(identifier))
     return message.as_bytes()
+
+
+def rehearsed(letter: Letter) -> Letter:
+    """A redirected invitation is about an appointment of its own, or the real one that comes later would count as seen."""
+    about = letter.appointment
+    if about is None or not letter.redirected_from:
+        return letter
+    return replace(letter, appointment=replace(about, uid=f"rehearsal-{about.uid}", summary=f"{REHEARSAL} {about.summary}"))
 
 
 def calendar_text(letter: Letter, about: Appointment, made_at: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -19,8 +19,8 @@ from engine.actions.mail.delivery import (
     sender_of,
     subject_of,
 )
-from engine.actions.mail.invitation import composed_invitation
-from engine.actions.mail.message import REHEARSAL, Appointment, Letter, message_id, one_line
+from engine.actions.mail.invitation import composed_invitation, rehearsed
+from engine.actions.mail.message import Appointment, Letter, message_id, one_line
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
@@ -76,7 +76,7 @@ class MailInvite:
 
     def observe(self, args: MailInviteArgs, at: Sessions) -> Seen:
         """Words the invitation and looks it up in the outbox. Raises ``InDoubt`` when an earlier attempt may have sent it."""
-        letter = _rehearsed(for_rehearsal(_letter(args, at), args.connection, at))
+        letter = rehearsed(for_rehearsal(_letter(args, at), args.connection, at))
         return looked_up(letter, message_id(letter, at.scope, at.address, ""), at)
 
     def diff(self, args: MailInviteArgs, seen: Seen) -> Change | Unpredictable | None:
@@ -127,13 +127,6 @@ def _uid(args: MailInviteArgs, at: Sessions, domain: str) -> str:
             "`method: cancel` does not say what it calls off: give the `appointment` (or `uid`) of the step that invited to it"
         )
     return uid or f"{digest([at.scope, appointment or at.address])}@{domain}"
-
-
-def _rehearsed(letter: Letter) -> Letter:
-    about = letter.appointment
-    if about is None or not letter.redirected_from:
-        return letter
-    return replace(letter, appointment=replace(about, uid=f"rehearsal-{about.uid}", summary=f"{REHEARSAL} {about.summary}"))
 
 
 def _instant(name: str, written: str) -> datetime:

@@ -60,6 +60,10 @@ class Letter:
     reply_to: tuple[Address, ...] = ()
     redirected_from: tuple[str, ...] = ()
     appointment: Appointment | None = None
+    thread: str = ""
+    """Message-ID that mails of one conversation refer to, so that they stand together; no mail need have it."""
+    attached: tuple[tuple[str, str], ...] = ()
+    """Files of text: name and content."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -157,6 +161,9 @@ def worded(letter: Letter, identifier: str, date: datetime) -> EmailMessage:
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(date)
     message["Message-ID"] = identifier
+    if letter.thread:
+        message["In-Reply-To"] = letter.thread
+        message["References"] = letter.thread
     # RFC 3834: keeps out-of-office answers away.
     message["Auto-Submitted"] = "auto-generated"
     for original in letter.redirected_from:
@@ -165,6 +172,10 @@ def worded(letter: Letter, identifier: str, date: datetime) -> EmailMessage:
     if letter.html:
         message.add_alternative(letter.html, subtype="html", charset="utf-8")
         message.set_boundary(boundary(identifier))
+    for name, content in letter.attached:
+        message.add_attachment(content, charset="utf-8", filename=name)
+    if letter.attached:
+        message.set_boundary(f"{boundary(identifier)}-files")
     return message
 
 

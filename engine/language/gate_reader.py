@@ -27,6 +27,19 @@ def roles_of(gate: Gate) -> tuple[str, ...]:
     return () if isinstance(gate, Wait) else gate.roles
 
 
+ANY = "*"
+"""Stands among a gate's outputs when nobody can tell their names beforehand."""
+
+
+def outputs_of(gate: Gate) -> frozenset[str]:
+    """What later steps may use of a gate: a form's fields, what an outside event brings, who agreed, how the work went."""
+    if isinstance(gate, Form):
+        return frozenset(gate.schema.get("properties", ())) | ({ANY} if gate.schema.get("additionalProperties") else set())
+    if isinstance(gate, Approval):
+        return frozenset({"approved_by"})
+    return frozenset({"outcome", "evidence"}) if isinstance(gate, ManualTask) else frozenset({ANY})
+
+
 def _approval(raw: Mapping[str, Any]) -> Approval:
     return Approval(
         _roles(raw), raw.get("quorum", 1), raw.get("four_eyes", True), tuple(raw.get("covers", ())), raw.get("message", ""),

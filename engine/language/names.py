@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine.language.gate_reader import ANY, outputs_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_errors import Words, yaml_diagnostic
 from engine.language.template_names import Reference
@@ -56,7 +57,8 @@ class NameCheck:
                     names.update(str(name) for name in own)
         told: dict[str, frozenset[str]] = {}
         for step in runbook.steps():
-            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get(step.action, frozenset())
+            own = (outputs or {}).get(step.action, frozenset()) if step.gate is None else outputs_of(step.gate)
+            told[step.name] = told.get(step.name, frozenset()) | own
         return cls(runbook, inventory, frozenset(names), told)
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
@@ -159,7 +161,7 @@ class NameCheck:
         if reference.fields[1:2] != ("outputs",) or len(reference.fields) < 3:
             return None
         name, known = reference.fields[2], self.outputs.get(step, frozenset())
-        return None if name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
+        return None if name in known or ANY in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
 
     def _owner(self, root: str, scope: Scope) -> str:
         if root == "item":

@@ -25,7 +25,7 @@ from engine.model.run import RunState
 from engine.wiring.gates import Account, NotAllowed, gate_at
 
 _PREFIX = "swt1"
-_KEY = "token.key"
+KEY_FILE = "token.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _opened(gate: GateState) -> str:
 
 def _key(folder: Path) -> bytes:
     """The project's key, made on first use."""
-    path = folder / _KEY
+    path = folder / KEY_FILE
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

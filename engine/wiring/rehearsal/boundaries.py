@@ -13,10 +13,10 @@ from typing import Any
 from engine.journal.chain import Head, Pending, Row
 from engine.journal.sqlite import SqliteJournal
 from engine.model.event import Event, address_of_event
-from engine.ports import Action, Clock
+from engine.ports import Action, Clock, Lease
 
 BEFORE_APPEND, AFTER_APPEND, INSIDE_COMMIT, AFTER_COMMIT = "before append", "after append", "inside commit", "after commit"
-BEFORE_EFFECT, AFTER_EFFECT = "before effect", "after effect"
+BEFORE_EFFECT, AFTER_EFFECT, AFTER_LEASE = "before effect", "after effect", "after lease"
 
 Passing = Callable[[str, str, str], None]
 """Told where (see above), the event's kind, and the address, at each boundary. It may end the process, or come back."""
@@ -24,11 +24,14 @@ Passing = Callable[[str, str, str], None]
 
 class WatchedJournal(SqliteJournal):
     """A journal that tells of each boundary. ``at_once``: every append is on disk when it comes back, so that what a killed
-    process had written does not depend on how quick its writing thread was."""
+    process had written does not depend on how quick its writing thread was. ``plain``: puts names in the place of what differs
+    from one lab to the next, such as ports."""
 
-    def __init__(self, path: Path, clock: Clock, read_only: bool, passing: Passing, *, at_once: bool) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, read_only: bool, passing: Passing, *, at_once: bool, plain: Callable[[str], str] = str
+    ) -> None:
         super().__init__(path, clock, read_only)
-        self._passing, self._at_once = passing, at_once
+        self._passing, self._at_once, self._plain = passing, at_once, plain
 
     def append(self, run: str, events: Sequence[Event]) -> int:
         self._tell(BEFORE_APPEND, events)
@@ -37,6 +40,10 @@ class WatchedJournal(SqliteJournal):
         if self._at_once:
             self.flush(ticket)
         return ticket
+
+    def acquire(self, lease: Lease) -> None:
+        super().acquire(lease)
+        self._passing(AFTER_LEASE, "", "")
 
     def append_if(self, run: str, events: Sequence[Event], after: int, due: Any = None, *, letters: bool = False) -> bool:
         self._tell(BEFORE_APPEND, events)
@@ -54,6 +61,9 @@ class WatchedJournal(SqliteJournal):
         rows = super()._commit(batch)
         self._tell(AFTER_COMMIT, [pending.event for pending in batch])
         return rows
+
+    def _packed(self, run: str, events: Sequence[Event]) -> list[Pending]:
+        return [pending._replace(data=self._plain(pending.data)) for pending in super()._packed(run, events)]
 
     def _tell(self, where: str, events: Sequence[Event]) -> None:
         for event in events:

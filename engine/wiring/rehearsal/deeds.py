@@ -19,7 +19,7 @@ from engine.ports import Action, Binding
 from engine.transports.keep import MemoryKeep
 from engine.transports.outbox import FileOutbox
 from engine.wiring.connections import Connections, Stores
-from engine.wiring.rehearsal.engine import Inside, StandingClock, Timekeeper, in_a_process
+from engine.wiring.rehearsal.engine import Inside, Manner, StandingClock, Timekeeper, in_a_process
 from engine.wiring.rehearsal.place import Place
 from engine.wiring.secrets import KnownSecrets
 
@@ -37,7 +37,7 @@ def carry_out(deed: Deed, place: Place, scenario: Scenario, state: RunState, kee
             return failure.why
         return ""
 
-    ended = in_a_process(work, keeper, lambda *_: None, actor="", seed="", at_once=True)
+    ended = in_a_process(work, keeper, Manner())
     if ended.trouble is not None:
         raise ended.trouble
     return str(ended.result or "")

@@ -147,7 +147,18 @@ class Inside:
 Work = Callable[[Inside], Any]
 
 
-def in_a_process(work: Work, keeper: Timekeeper, deadly: Killed, *, actor: str, seed: str, at_once: bool) -> Ended:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the engine is to be in its process. ``seed``: of chance; ``at_once`` and ``plain``: see ``WatchedJournal``."""
+
+    actor: str = ""
+    seed: str = ""
+    at_once: bool = True
+    plain: Callable[[str], str] = str
+    deadly: Killed | None = None
+
+
+def in_a_process(work: Work, keeper: Timekeeper, manner: Manner) -> Ended:
     """Forks, works, and serves the time meanwhile. To be called while this process has a single thread."""
     ours, theirs = Pipe()
     parent = os.getpid()
@@ -157,7 +168,7 @@ def in_a_process(work: Work, keeper: Timekeeper, deadly: Killed, *, actor: str, 
         _become_engine(parent)
         wire = Wire(theirs)
         clock = FarClock(wire, keeper.now, keeper.passed_s)
-        _work(work, wire, _inside(wire, clock, deadly, actor, seed, at_once))
+        _work(work, wire, _inside(wire, clock, manner))
     theirs.close()
     try:
         return _served(ours, keeper)
@@ -166,20 +177,21 @@ def in_a_process(work: Work, keeper: Timekeeper, deadly: Killed, *, actor: str, 
         _reap(pid)
 
 
-def _inside(wire: Wire, clock: FarClock, deadly: Killed, actor: str, seed: str, at_once: bool) -> Inside:
-    chance = random.Random(seed)  # noqa: S311  # jitter, not a secret
+def _inside(wire: Wire, clock: FarClock, manner: Manner) -> Inside:
+    chance = random.Random(manner.seed)  # noqa: S311  # jitter, not a secret
 
     def passing(where: str, kind: str, address: str) -> None:
-        deadly(where, kind, address, lambda note: wire.send("note", note))
+        if manner.deadly is not None:
+            manner.deadly(where, kind, address, lambda note: wire.send("note", note))
 
     def journal(path: Path, _clock: Clock, read_only: bool) -> WatchedJournal:
-        return WatchedJournal(path, clock, read_only, passing, at_once=at_once)
+        return WatchedJournal(path, clock, read_only, passing, at_once=manner.at_once, plain=manner.plain)
 
     def own_clock(_stop: Stop) -> Clock:
         return clock
 
     around = Surroundings(
-        clock=own_clock, journal=journal, actor=lambda: actor, host=lambda: HOST, pid=lambda: PID, patient=ShortPatience,
+        clock=own_clock, journal=journal, actor=lambda: manner.actor, host=lambda: HOST, pid=lambda: PID, patient=ShortPatience,
         jitter=chance.random, in_turn=True,
     )
     return Inside(around, passing)

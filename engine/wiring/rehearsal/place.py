@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +30,10 @@ from engine.wiring.loading import existing
 from engine.wiring.secrets import KnownSecrets
 from engine.wiring.tokens import KEY_FILE
 
+_MEMORY = "/dev/shm"  # noqa: S108  # a folder of our own is made in it, 0700
+_PORT = re.compile(r"127\.0\.0\.1:(\d+)")
+_ROOM = 256 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -37,6 +42,8 @@ class Place:
     project: Project
     inventory: Inventory
     kinds: tuple[ServerKind, ...]
+    ports: Mapping[str, str]
+    """Port -> the lab's server that listens there."""
 
     @property
     def lab(self) -> Path:
@@ -45,6 +52,11 @@ class Place:
     def set_time(self, at: datetime) -> None:
         """Sets the lab's clock."""
         write_time(self.lab, at)
+
+    def plain(self, text: str) -> str:
+        """A text without what differs from one place to the next: its folder, and ports."""
+        named = _PORT.sub(lambda found: f"127.0.0.1:{self.ports.get(found[1], 'port')}", text)
+        return named.replace(str(self.lab), "lab")
 
     def mails(self) -> list[EmailMessage]:
         """Every message that reached the lab's mail server, in order."""
@@ -68,20 +80,34 @@ def private_place(project: Project, inventory_path: Path, seed: int) -> Iterator
     types = {connection.type for connection in inventory.connections.values()}
     kinds = kinds_for([name for kind in types for name in SERVERS_OF.get(kind, ())])
     for kind in types:
-        importlib.import_module(transport_of(kind))
+        warm = getattr(importlib.import_module(transport_of(kind)), "warm_up", None)
+        if warm is not None:
+            warm()
     warm_up(kinds)
     secrets = KnownSecrets(SecretResolver(inventory_path, os.environ))
-    with tempfile.TemporaryDirectory(prefix="switchover-rehearsal-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="switchover-rehearsal-", dir=_quick_folder(), ignore_cleanup_errors=True) as name:
         state = Path(name).resolve() / "state"
         state.mkdir(mode=0o700)
         _put_keys(state, seed)
-        place = Place(replace(project, kept_in=state), inventory, kinds)
+        private = replace(project, kept_in=state)
         try:
-            lab_up(place.lab, seed_from(inventory, secrets.resolve), kinds, forked)
-            yield place
+            up = lab_up(private.lab, seed_from(inventory, secrets.resolve), kinds, forked)
+            ports = {str(port): server.name for server in up.servers for port in server.ports.values()}
+            yield Place(private, inventory, kinds, ports)
         finally:
-            if place.lab.exists():
-                lab_down(place.lab, kinds)
+            if private.lab.exists():
+                lab_down(private.lab, kinds)
+
+
+def _quick_folder() -> str | None:
+    """Memory that looks like a disk, where there is enough of it: a process that is killed loses nothing there either, and much
+    of a rehearsal's time would go into waiting for a disk. None: where temporary files go."""
+    try:
+        free = os.statvfs(_MEMORY)
+    except OSError:
+        return None
+    roomy = free.f_bavail * free.f_frsize >= _ROOM and os.access(_MEMORY, os.W_OK)
+    return _MEMORY if roomy and "TMPDIR" not in os.environ else None
 
 
 def _put_keys(state: Path, seed: int) -> None:

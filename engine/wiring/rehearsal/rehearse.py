@@ -25,7 +25,7 @@ from engine.planning.planner import Planner
 from engine.wiring.loading import Loaded, header_of
 from engine.wiring.rehearsal.acts import login_of
 from engine.wiring.rehearsal.boundaries import AFTER_COMMIT, BEFORE_APPEND, Passing, WatchedAction
-from engine.wiring.rehearsal.engine import Ended, Inside, Killed, Work, in_a_process
+from engine.wiring.rehearsal.engine import Ended, Inside, Killed, Manner, Work, in_a_process
 from engine.wiring.rehearsal.place import Place
 from engine.wiring.rehearsal.world import World
 from engine.wiring.runs import (
@@ -144,10 +144,10 @@ class Rehearsal:
     def _engine(self, work: Work) -> Ended:
         self.world.busy, self._passed = True, self._count_passed()
         try:
-            return in_a_process(
-                work, self.world, self.deadly or self._crash, actor=login_of(self.scenario.started_by, self.place.inventory),
-                seed=f"{self.scenario.seed}/{self._kills}", at_once=self.at_once,
-            )
+            return in_a_process(work, self.world, Manner(
+                login_of(self.scenario.started_by, self.place.inventory), f"{self.scenario.seed}/{self._kills}", self.at_once,
+                self.place.plain, self.deadly or self._crash,
+            ))
         finally:
             self.world.busy = False
 
@@ -247,9 +247,7 @@ class Rehearsal:
         records = self.records()
         left: Sequence[str] = ()
         if status == RunStatus.SUCCEEDED.value and self.scenario.second_apply != "skip":
-            ended = in_a_process(
-                self._second, self.world, lambda *_: None, actor="", seed=str(self.scenario.seed), at_once=True
-            )
+            ended = in_a_process(self._second, self.world, Manner())
             if ended.trouble is not None:
                 raise ended.trouble
             left = ended.result or ()
@@ -276,5 +274,6 @@ def _planned(stage: Stage, take: Callable[[Any], object]) -> tuple[Totals, Mappi
 
 
 def _watched(loaded: Loaded, passing: Passing) -> Loaded:
-    watched: dict[str, Any] = {name: WatchedAction(action, passing) for name, action in loaded.catalog.items()}
+    used = set(loaded.runbook.actions())  # looking at one of the others would import it
+    watched: dict[str, Any] = {name: WatchedAction(loaded.catalog[name], passing) for name in used}
     return replace(loaded, catalog=watched)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from engine.actions.catalog import catalog
@@ -15,6 +15,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.event import Record
 from engine.model.scenario import Scenario
+from engine.model.source import Document, SourceMap
 from engine.project import Project
 from engine.reporting.plain_view import line_of
 from engine.reporting.terminal import printable
@@ -68,6 +69,15 @@ def read_checked(project: Project, path: Path) -> tuple[Scenario, Loaded]:
     loaded = load(project, Named(scenario.runbook, scenario.inventory, scenario.inputs, lab=True))
     check_names(scenario, loaded)
     return scenario, loaded
+
+
+def plain_scenario(runbook: Path, inventory: Path, start: datetime) -> Scenario:
+    """A run that nobody does anything about."""
+    nowhere = Document({}, SourceMap("", "", dict))
+    whole = start.replace(second=0, microsecond=0)
+    return Scenario(
+        "run", "run", runbook, inventory, whole, nowhere, runbook.parent, ignore_window="a rehearsal against a private lab"
+    )
 
 
 def check_names(scenario: Scenario, loaded: Loaded) -> None:

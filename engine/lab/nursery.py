@@ -19,7 +19,6 @@ from pathlib import Path
 from engine.lab.control import SERVERS, ServerKind
 
 _PR_SET_PDEATHSIG = 1
-_MOST_FILES = 1024
 
 
 def kinds_for(names: Sequence[str]) -> tuple[ServerKind, ...]:
@@ -58,8 +57,12 @@ def _settle_in(kind: ServerKind, folder: Path, parent: int) -> None:
     os.setsid()
     for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(caught, signal.SIG_DFL)
-    os.closerange(3, _MOST_FILES)  # else a pipe of the parent's would never be seen to end
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    # Else a pipe of the parent's would never be seen to end. Not closed: what was inherited with them may still write to their
+    # numbers, and must not find one of our sockets there.
+    for inherited in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if inherited > 2 and inherited != nothing:
+            os.dup2(nothing, inherited)
     os.dup2(nothing, 0)
     for number, ending in ((1, "out"), (2, "err")):
         file = os.open(folder / f"{kind.name}.{ending}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.ports import OutboxEntry
 from engine.project import Project
 from engine.transports.outbox import FileOutbox
 from engine.wiring.loading import Named, load
@@ -40,8 +41,18 @@ def test_a_run_with_gates_killed_anywhere_ends_alike(project: Path) -> None:
 
 def test_a_store_that_forgets_what_it_sent_is_found_out(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mail that goes out twice, when the engine dies between sending it and saying so."""
-    monkeypatch.setattr(FileOutbox, "status", lambda _outbox, _message_id: None)
-    monkeypatch.setattr(FileOutbox, "of_attempt", lambda _outbox, _key: None)
+    known, put = FileOutbox.status, FileOutbox.put
+    put_here: set[str] = set()  # by this process, and each that is forked begins with none
+
+    def remembered(outbox: FileOutbox, message_id: str, message: bytes, **about: str) -> None:
+        put(outbox, message_id, message, **about)
+        put_here.add(message_id)
+
+    def forgetful(outbox: FileOutbox, message_id: str) -> OutboxEntry | None:
+        return known(outbox, message_id) if message_id in put_here else None
+
+    monkeypatch.setattr(FileOutbox, "put", remembered)
+    monkeypatch.setattr(FileOutbox, "status", forgetful)
     runbook = project / "runbooks" / "mail.yml"
     runbook.write_text(
         "switchover: 1\nname: mail\nphases:\n  - name: tell\n    steps:\n      - name: all\n        action: mail.send\n"
@@ -53,4 +64,5 @@ def test_a_store_that_forgets_what_it_sent_is_found_out(project: Path, monkeypat
     found = certify(replace(scenario, seed=3), loaded)
     assert not found.holds
     twice = [said for boundary, said in found.differing if boundary.where == "after effect"]
-    assert any("written, by the lab's count: mail DATA pia@partner.example: 2, and not 1" in said for said in twice)
+    assert twice
+    assert all("written, by the lab's count: mail DATA pia@partner.example: 2, and not 1" in said for said in twice)

@@ -65,7 +65,7 @@ def _progress(done: int, total: int) -> None:
 def _show(found: Certificate, loaded: Loaded) -> None:
     runs = found.undisturbed
     effects = sum(count for _, count in runs.effects)
-    say(f"{loaded.runbook.title}, {loaded.inventory.title}: undisturbed it {runs.status}, with {effects} effects.")
+    say(f"{loaded.runbook.title}, {loaded.inventory.title}. Undisturbed: {runs.status}, {effects} effects.")
     for boundary, differences in found.differing:
         data(f"killed {boundary}:")
         for difference in differences:

@@ -187,8 +187,9 @@ class Rehearsal:
                 if state.status is RunStatus.SUCCEEDED and not first:
                     return str(state.status.value)
                 loaded = _watched(load_pinned(self.place.project, state), self.watched(inside.passing))
-                with open_stage(loaded, journal, state.run, Stop(), state, around=inside.around) as stage:
-                    status = resume(stage, journal, state, Stop(), first=first, ignore_window=self.scenario.ignore_window)
+                stop = Stop()
+                with open_stage(loaded, journal, state.run, stop, state, around=inside.around) as stage:
+                    status = resume(stage, journal, state, stop, first=first, ignore_window=self.scenario.ignore_window)
                     return str(status.value)
 
         return work

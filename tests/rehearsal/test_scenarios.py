@@ -144,7 +144,7 @@ def alive(pids: list[int]) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_lab_ends_with_the_command_however_that_ends(project: Path, number: signal.Signals) -> None:
     """Ctrl-C and TERM take it down; SIGKILL leaves nobody to do so, and it goes all the same."""
-    with under_way(project, "test") as process:
+    with under_way(project, "test", env={"TMPDIR": str(project)}) as process:  # what SIGKILL leaves behind goes with the test
         wait_until(lambda: len(lab_processes(process.pid)) >= 2, "the lab comes up")
         servers = lab_processes(process.pid)
         os.kill(process.pid, number)

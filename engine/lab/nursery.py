@@ -19,6 +19,7 @@ from pathlib import Path
 from engine.lab.control import SERVERS, ServerKind
 
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def kinds_for(names: Sequence[str]) -> tuple[ServerKind, ...]:
@@ -36,12 +37,26 @@ def warm_up(kinds: Sequence[ServerKind]) -> None:
         importlib.import_module(kind.module)
 
 
+def fork_apart(disposition: signal.Handlers) -> int:
+    """``os.fork``, with the signals that interrupt held back until it is done: raised inside it, an interruption would be lost.
+    ``disposition``: what the child does on them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            for number in _INTERRUPTING:
+                signal.signal(number, disposition)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def forked(kind: ServerKind, folder: Path, port: int) -> int:
     """Starts one server. To be called while this process has a single thread."""
     here = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    pid = fork_apart(signal.SIG_DFL)
     if pid == 0:
         code = 1
         try:
@@ -55,8 +70,7 @@ def forked(kind: ServerKind, folder: Path, port: int) -> int:
 def _settle_in(kind: ServerKind, folder: Path, parent: int) -> None:
     """Cuts the ties to the parent, but for one: when that dies, so does this."""
     os.setsid()
-    for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(caught, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDWR)
     # Else a pipe of the parent's would never be seen to end. Not closed: what was inherited with them may still write to their
     # numbers, and must not find one of our sockets there.

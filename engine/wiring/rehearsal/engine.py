@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.execution.stop import Stop
+from engine.lab.nursery import fork_apart
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.ports import Clock
@@ -162,7 +163,7 @@ def in_a_process(work: Work, keeper: Timekeeper, manner: Manner) -> Ended:
     """Forks, works, and serves the time meanwhile. To be called while this process has a single thread."""
     ours, theirs = Pipe()
     parent = os.getpid()
-    pid = os.fork()
+    pid = fork_apart(signal.SIG_IGN)  # the parent hears of an interruption, and ends this
     if pid == 0:
         ours.close()
         _become_engine(parent)
@@ -198,8 +199,6 @@ def _inside(wire: Wire, clock: FarClock, manner: Manner) -> Inside:
 
 
 def _become_engine(parent: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent hears of them, and ends this
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

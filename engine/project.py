@@ -27,11 +27,13 @@ class Project:
     """An operator's folder."""
 
     root: Path
+    kept_in: Path | None = None
+    """Where the engine keeps its things, when not in the project: a rehearsal must leave no trace in it."""
 
     @property
     def state(self) -> Path:
         """What the engine keeps; not for git."""
-        return self.root / ".switchover"
+        return self.kept_in or self.root / ".switchover"
 
     @property
     def journal(self) -> Path:

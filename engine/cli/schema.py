@@ -15,6 +15,8 @@ from engine.project import shipped
 
 _STEPS = ("step", "lane_step", "observe")
 """What has an action and its arguments."""
+_WRITTEN = ("runbook", "inventory", "scenario")
+"""Schemas that are written by hand."""
 
 
 @click.command("schema")
@@ -24,7 +26,7 @@ _STEPS = ("step", "lane_step", "observe")
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write, instead of the engine's own."
 )
 def command(name: str | None, write: bool, folder: Path | None) -> int:
-    """Print the schema NAME: runbook, inventory, editor, or an action such as phone.config. Without NAME, list them."""
+    """Print the schema NAME: runbook, inventory, scenario, editor, or an action such as phone.config. Without NAME, list them."""
     generated = generated_schemas()
     if write:
         target = folder or shipped("schemas")
@@ -35,13 +37,13 @@ def command(name: str | None, write: bool, folder: Path | None) -> int:
         return 0
     names = {file.removeprefix("actions/").removesuffix(".json"): text for file, text in generated.items()}
     if name is None:
-        data("\n".join(["runbook", "inventory", *names]))
-    elif name in ("runbook", "inventory"):
+        data("\n".join([*_WRITTEN, *names]))
+    elif name in _WRITTEN:
         data((shipped("schemas") / f"{name}.json").read_text(encoding="utf-8").rstrip())
     elif name in names:
         data(names[name].rstrip())
     else:
-        raise click.UsageError(f"There is no schema '{name}'. There are: runbook, inventory, {', '.join(names)}.")
+        raise click.UsageError(f"There is no schema '{name}'. There are: {', '.join([*_WRITTEN, *names])}.")
     return 0
 
 

@@ -114,7 +114,7 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
     change = _observe(scene, ready, progress)
     if task.past.lost and isinstance(change, Change) and action.effect is not Effect.READS:
         # Done perhaps, and only not to be seen yet: doing it at once could make a second one of whatever it makes.
-        change = _settle(scene, ready, progress, change, task.stopping, _showing_s(scene, ready, task.past))
+        change = _settle(scene, ready, progress, change, task.stopping, _showing_s(scene, ready, task.past), likely=False)
         if change is not None and task.stopping():
             return None
     verdict = decide(change, action.effect, task.expected, task.past, scene.given.seal)
@@ -181,16 +181,15 @@ def _observe(scene: Scene, ready: Ready, progress: _Progress) -> Change | Unpred
 
 def _settle(
     scene: Scene, ready: Ready, progress: _Progress, change: Change | Unpredictable | None,
-    stopping: Callable[[], bool] = lambda: False, within_s: float | None = None,
+    stopping: Callable[[], bool] = lambda: False, within_s: float | None = None, *, likely: bool = True,
 ) -> Change | Unpredictable | None:
     """Reads again until nothing is left to change, the settle time is over, or ``stopping``; returns what is left.
 
     What was written is read back to the end even when the run is stopping: only a mere look can be given up without loss.
     """
-    give_up = scene.clock.monotonic() + (ready.compiled.settle_s if within_s is None else within_s)
+    patience = scene.given.patient(scene.clock, ready.compiled.settle_s if within_s is None else within_s, likely=likely)
     poll_s = _FIRST_POLL_S
-    while change is not None and scene.clock.monotonic() < give_up and not stopping():
-        scene.clock.sleep(min(poll_s, max(0.0, give_up - scene.clock.monotonic())))
+    while change is not None and not stopping() and patience.again(poll_s):
         poll_s = min(poll_s * 2, _SLOWEST_POLL_S)
         change = _observe(scene, ready, progress)
     return change

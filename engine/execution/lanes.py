@@ -6,7 +6,6 @@ writes. With one lane in the unit that is simply one step after another.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -233,7 +232,7 @@ class LaneWorker:
 
     def _retries(self, cursor: _Cursor, outcome: Outcome, events: list[ev.Event]) -> bool:
         retry = cursor.compiled.step.retry
-        wait_s = wait_before(retry, cursor.number, outcome.asked_s, random.random())  # noqa: S311  # jitter, not a secret
+        wait_s = wait_before(retry, cursor.number, outcome.asked_s, self.scene.given.jitter())
         if wait_s is None:
             return False
         failed = outcome.event

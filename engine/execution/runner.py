@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from engine.execution.decide import Expected
 from engine.execution.gatekeeper import Desk, GateKeeper
@@ -49,6 +49,8 @@ class Order:
     """Whether to look at once at what gates wait for, due or not."""
     notifier: Notifier | None = None
     """Writes to people who are asked at gates."""
+    in_turn: bool = False
+    """One lane after another and never two at once, in an order that depends on nothing but the run."""
     closing: Callable[[], Sequence[ev.Event]] | None = None
     """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
 
@@ -59,6 +61,15 @@ class _Ended:
     result: UnitResult | None
     took_s: float
     error: BaseException | None = None
+
+
+class _InTurn(Executor):
+    """Works at once, where it is asked to."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 class Runner:
@@ -80,7 +91,7 @@ class Runner:
     def run(self) -> RunStatus:
         """Returns how it ended; the journal has the events. Raises what a worker met at the border, such as ``JournalBroken``."""
         workers = min(_MOST_WORKERS, sum(1 if w.local else max(1, w.block.fan_out.parallel) for w in self._order.work) or 1)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="lane")
+        pool: Executor = _InTurn() if self._order.in_turn else ThreadPoolExecutor(workers, thread_name_prefix="lane")
         try:
             self._loop(pool)
         except BaseException:
@@ -95,7 +106,7 @@ class Runner:
 
     # ------------------------------------------------------------ the loop
 
-    def _loop(self, pool: ThreadPoolExecutor) -> None:
+    def _loop(self, pool: Executor) -> None:
         running = 0
         while True:
             self._schedule.stopping = self._stop.is_set
@@ -172,14 +183,14 @@ class Runner:
         return self._windows.may_start(work.block, self._scene.clock.now(), self._pace[address], lanes)
 
     def _run_unit(self, unit: Unit) -> None:
-        started = time.monotonic()
+        started = self._scene.clock.monotonic()
         result: UnitResult | None = None
         error: BaseException | None = None
         try:
             result = self._worker.work(self._work[unit.block], unit.lanes, unit.failures_left)
         except BaseException as raised:  # noqa: BLE001  # handed to the loop, which raises it
             error = raised
-        self._ended.put(_Ended(unit, result, time.monotonic() - started, error))
+        self._ended.put(_Ended(unit, result, self._scene.clock.monotonic() - started, error))
 
     # ------------------------------------------------------------ the end
 

@@ -1,7 +1,8 @@
 """What every lab server shares: a log of what it was asked, and faults it is told to have.
 
 Both are files in the lab's folder, so that they outlive any process and need no extra port:
-``<server>.jsonl`` gets one line per request; ``faults.json`` is read anew when it changes.
+``<server>.jsonl`` gets one line per request; ``faults.json`` is read anew when it changes; ``time``, where there is one, holds
+the lab's time, for a rehearsal whose days pass in seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ class Fault:
     """Its size where it has one: seconds for ``slow``, a status for ``status``."""
 
 
+DOWN = {
+    "carrier": "drop", "platform": "drop", "desk": "drop", "rest": "drop", "mail": "drop", "tftp": "silent", "phones": "deaf",
+    "ssh": "refuse",
+}
+"""What each server does while it has the fault ``down``."""
+
+
 @dataclass(slots=True)
 class Board:
     """One server's view of the lab folder. Safe to use from several threads."""
@@ -42,7 +50,7 @@ class Board:
 
     def record(self, kind: Literal["read", "write", "other"], what: str, **detail: Any) -> None:
         """Logs one request: ``kind`` says whether it could alter anything."""
-        line = json.dumps({"at": datetime.now(UTC).isoformat(), "kind": kind, "what": what, **detail})
+        line = json.dumps({"at": self.now().isoformat(), "kind": kind, "what": what, **detail})
         with self._lock, (self.folder / f"{self.server}.jsonl").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
@@ -52,11 +60,18 @@ class Board:
             self._reload()
             for fault in self._faults:
                 used = self._used.get(fault.id, 0)
-                wanted = fault.name == name and fault.match in subject and (fault.count is None or used < fault.count)
-                if wanted:
+                named = fault.name == name or (fault.name == "down" and name == DOWN.get(self.server))
+                if named and fault.match in subject and (fault.count is None or used < fault.count):
                     self._used[fault.id] = used + 1
                     return fault
         return None
+
+    def now(self) -> datetime:
+        """The lab's time: the machine's, unless somebody keeps another."""
+        try:
+            return datetime.fromisoformat((self.folder / "time").read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return datetime.now(UTC)
 
     def pause(self, subject: str = "") -> None:
         """Has the fault every server can have: ``slow``, ``value`` seconds per request."""
@@ -82,6 +97,13 @@ def write_faults(folder: Path, faults: list[Fault]) -> None:
     temporary = folder / f"faults.{os.getpid()}.tmp"
     temporary.write_text(json.dumps([{s: getattr(f, s) for s in Fault.__slots__} for f in faults]), encoding="utf-8")
     temporary.replace(folder / "faults.json")
+
+
+def write_time(folder: Path, at: datetime) -> None:
+    """Sets the lab's time, which stands still until it is set again."""
+    temporary = folder / f"time.{os.getpid()}.tmp"
+    temporary.write_text(at.isoformat(), encoding="ascii")
+    temporary.replace(folder / "time")
 
 
 def announce(**ports: int) -> None:

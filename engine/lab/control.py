@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -56,6 +56,10 @@ SERVERS = (
 )
 
 
+Begin = Callable[[ServerKind, Path, int], int]
+"""Starts a server of a kind in a lab's folder, on a port (0: any), and returns its pid."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """One server as it stands. ``reads`` and ``writes`` count requests since the lab came up or was reset."""
@@ -88,16 +92,18 @@ class LabStatus:
         return {server.name: server for server in self.servers}[name]
 
 
-def lab_up(folder: Path, seed: Mapping[str, Any], servers: Sequence[ServerKind] = SERVERS) -> LabStatus:
-    """Starts every server with ``seed`` (see ``seed_from``). A lab that is up stays as it is; of a lab that is half up, the
-    rest is stopped first. Raises ``SwitchoverError`` when one does not come up; then none is left running."""
+def lab_up(
+    folder: Path, seed: Mapping[str, Any], servers: Sequence[ServerKind] = SERVERS, begin: Begin | None = None
+) -> LabStatus:
+    """Starts every server with ``seed`` (see ``seed_from``), by ``begin`` when given. A lab that is up stays as it is; of a lab
+    that is half up, the rest is stopped first. Raises ``SwitchoverError`` when one does not come up; then none is left over."""
     folder = _prepared(folder)
     with _held(folder):
         if all(_alive(kind, folder, _records(folder)) for kind in servers):
             return _status(folder, servers, already_up=True)
         _stop_all(folder)
         _clear(folder)
-        _start_all(folder, {**seed, "ports": {}}, servers)
+        _start_all(folder, {**seed, "ports": {}}, servers, begin or _spawn)
         return _status(folder, servers)
 
 
@@ -111,7 +117,7 @@ def lab_down(folder: Path, servers: Sequence[ServerKind] = SERVERS) -> LabStatus
         return _status(folder, servers)
 
 
-def lab_reset(folder: Path, servers: Sequence[ServerKind] = SERVERS) -> LabStatus:
+def lab_reset(folder: Path, servers: Sequence[ServerKind] = SERVERS, begin: Begin | None = None) -> LabStatus:
     """Restarts every server on its port with the state of the seed; logs, data and faults are gone. The credentials stay.
     Raises ``SwitchoverError`` when the lab was not up."""
     folder = _existing(folder)
@@ -121,7 +127,7 @@ def lab_reset(folder: Path, servers: Sequence[ServerKind] = SERVERS) -> LabStatu
         seed = read_seed(folder / "seed.json")
         _stop_all(folder)
         _clear(folder)
-        _start_all(folder, seed, servers)
+        _start_all(folder, seed, servers, begin or _spawn)
         return _status(folder, servers)
 
 
@@ -232,14 +238,19 @@ def _refuse_unknown(server: str) -> None:
 # ---------------------------------------------------------------- processes
 
 
-def _start_all(folder: Path, seed: Mapping[str, Any], servers: Sequence[ServerKind]) -> None:
+def _start_all(folder: Path, seed: Mapping[str, Any], servers: Sequence[ServerKind], begin: Begin) -> None:
     """In waves: a server starts when those it needs have said where they listen. All or none."""
     _write_secrets(folder, seed["secrets"])
     kept, ports = dict(seed["ports"]), dict(seed["ports"])
     try:
         for wave in _waves(servers):
             write_seed(folder / "seed.json", {**seed, "ports": ports})
-            pids = {kind.name: _spawn(kind, folder, kept.get(kind.name, {}).get(kind.ports[0], 0)) for kind in wave}
+            pids = {}
+            for kind in wave:
+                pid = pids[kind.name] = begin(kind, folder, kept.get(kind.name, {}).get(kind.ports[0], 0))
+                # Noted before anything else can go wrong.
+                record = {"pid": pid, "module": kind.module, "ports": {}, "born": _born(pid)}
+                _note(folder, kind.name, {**record, "started_at": datetime.now(UTC).isoformat()})
             ports.update((kind.name, _wait_ready(kind, folder, pids[kind.name])) for kind in wave)
         write_seed(folder / "seed.json", {**seed, "ports": ports})
     except BaseException:
@@ -267,7 +278,7 @@ def _write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
 
 
 def _spawn(kind: ServerKind, folder: Path, port: int) -> int:
-    """Starts one process in a session of its own and notes its pid before anything else can go wrong.
+    """Starts one process in a session of its own.
 
     posix_spawn and not subprocess: nobody here waits for it to end.
     """
@@ -279,7 +290,7 @@ def _spawn(kind: ServerKind, folder: Path, port: int) -> int:
         "--folder", str(folder), "--seed", str(folder / "seed.json"), "--port", str(port),
     ]
     writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    pid = os.posix_spawn(
+    return os.posix_spawn(
         sys.executable, arguments, environment, setsid=True,
         setsigmask=(), setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGPIPE),
         file_actions=[
@@ -288,8 +299,6 @@ def _spawn(kind: ServerKind, folder: Path, port: int) -> int:
             (os.POSIX_SPAWN_OPEN, 2, str(folder / f"{kind.name}.err"), writing, 0o600),
         ],
     )
-    _note(folder, kind.name, {"pid": pid, "module": kind.module, "ports": {}, "started_at": datetime.now(UTC).isoformat()})
-    return pid
 
 
 def _wait_ready(kind: ServerKind, folder: Path, pid: int) -> dict[str, int]:
@@ -368,6 +377,15 @@ def _runs(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
+def _born(pid: int) -> str:
+    """When a process began, in the system's own ticks since the machine's start; empty when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return stat.rpartition(")")[2].split()[19]  # proc(5), field 22
+
+
 def _is_ours(record: Mapping[str, Any], folder: Path) -> bool:
     pid, module = record.get("pid"), record.get("module")
     if not isinstance(pid, int) or pid <= 1 or not _runs(pid):
@@ -376,7 +394,10 @@ def _is_ours(record: Mapping[str, Any], folder: Path) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
-    return str(module).encode() in words and os.fsencode(folder) in words
+    if str(module).encode() in words and os.fsencode(folder) in words:
+        return True
+    # One that was forked bears its parent's words; a process that has taken over its pid was born later.
+    return bool(record.get("born")) and record["born"] == _born(pid)
 
 
 def _alive(kind: ServerKind, folder: Path, records: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -61,8 +61,9 @@ def lab_connections(connections: Mapping[str, Connection], folder: Path) -> Mapp
 
 def _opened(folder: Path) -> _Lab:
     status = lab_status(folder)
-    if not status.up:
-        dead = ", ".join(server.name for server in status.servers if not server.alive)
+    started = [server for server in status.servers if server.pid is not None] or status.servers
+    if not all(server.alive for server in started):
+        dead = ", ".join(server.name for server in started if not server.alive)
         raise SwitchoverError("The lab is not up", f"Not running in {status.folder}: {dead}. Start it with: switchover lab up")
     seed = read_seed(status.folder / "seed.json")
     return _Lab(status.folder, {server.name: server.ports for server in status.servers}, seed["secrets"], frozenset(seed["rest"]))
@@ -155,3 +156,10 @@ TWINS: Mapping[str, _Twin] = {
     "netsapiens": _netsapiens, "http": _http, "rt": _rt, "servicenow": _servicenow, "jira": _jira, "sip": _sip,
 }
 """Connection type -> its twin's settings."""
+
+SERVERS_OF: Mapping[str, tuple[str, ...]] = {
+    "local": (), "tftp": ("tftp", "platform", "phones"), "ssh": ("ssh",), "sftp": ("ssh",), "smtp": ("mail",),
+    "telnyx": ("carrier",), "twilio": ("carrier",), "netsapiens": ("platform", "phones"), "http": ("rest",), "rt": ("desk",),
+    "servicenow": ("desk",), "jira": ("desk",), "sip": ("phones",),
+}
+"""Connection type -> the servers that its twin leads to, or that act by what it is told."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from engine.lab import phone_sip as sip
 from engine.lab.board import Board
@@ -36,11 +36,13 @@ class Binding:
     registered_at: datetime
     expires_at: datetime
     visible_at: float
+    ends_at: float
+    """When it runs out, on the monotonic clock: phones register anew in real time, whatever the lab's."""
 
     @property
     def live(self) -> bool:
         """Whether it has not run out."""
-        return datetime.now(UTC) < self.expires_at
+        return time.monotonic() < self.ends_at
 
 
 class Registrar:
@@ -115,10 +117,11 @@ class Registrar:
         wanted_s = int(asked) if asked.isdigit() else _LONGEST_S
         expires_s = 0 if wanted_s == 0 else min(max(wanted_s, _SHORTEST_S), _LONGEST_S)
         late = self._board.fault("late", f"REGISTER {user}")
-        now = datetime.now(UTC)
+        now = self._board.now()
         entry = Binding(
             message.header("user-agent"), message.header("contact"), f"{peer[0]}:{peer[1]}", now,
             now + timedelta(seconds=expires_s), time.monotonic() + (LATE_S if late is None or late.value is None else late.value),
+            time.monotonic() + expires_s,
         )
         with self._lock:
             self._bindings[user] = [*self._bindings.get(user, [])[-1:], entry]

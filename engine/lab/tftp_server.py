@@ -26,7 +26,6 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -184,7 +183,7 @@ class Service:
 
     def log(self, line: str) -> None:
         """One line as syslog would hold it."""
-        at = datetime.now().astimezone().isoformat(timespec="microseconds")
+        at = self.board.now().astimezone().isoformat(timespec="microseconds")
         with (self.board.folder / "tftpd.log").open("a", encoding="utf-8") as log:
             log.write(f"{at} lab in.tftpd[{self.pid}]: {line}\n")
 
@@ -351,7 +350,7 @@ class _Port(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Peer) -> None:
         request = _parse(data)
-        if request is not None:
+        if request is not None and self._service.board.fault("silent", f"{_NAMES[request.kind]} {request.file}") is None:
             task = asyncio.get_running_loop().create_task(self._serve(request, addr))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -122,14 +122,15 @@ def outputs_of(gate: Gate) -> frozenset[str] | None:
     if isinstance(gate, Form):
         return frozenset(map(str, gate.schema.get("properties", ()))) if _is_closed(gate.schema) else None
     if isinstance(gate, Approval):
-        return frozenset(("approved_by",))
-    return frozenset(("outcome", "evidence", "by")) if isinstance(gate, ManualTask) else None
+        return frozenset({"approved_by"})
+    return frozenset({"outcome", "evidence", "by"}) if isinstance(gate, ManualTask) else None
 
 
 def _is_closed(schema: Mapping[str, Any]) -> bool:
     """Whether a form asks for the names of its ``properties`` alone: parts of it may bring in others."""
-    brings = {"allOf", "anyOf", "oneOf", "if", "then", "else", "$ref", "patternProperties", "dependentSchemas"}
-    return not brings & schema.keys() and not schema.get("additionalProperties")
+    if schema.get("additionalProperties"):
+        return False
+    return not {"allOf", "anyOf", "oneOf", "if", "then", "else", "$ref", "patternProperties", "dependentSchemas"} & schema.keys()
 
 
 def templates_of(gate: Gate) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from engine.model.runbook import Block, Runbook, Step
 from engine.model.secret import Redactor
 from engine.planning.graph import in_order
 from engine.planning.limit import admits
+from engine.planning.patience import Jitter, Patient, Waiting
 from engine.planning.results import Directory, Results, RunView, Steps
 from engine.planning.texts import plain
 from engine.planning.views import Collections, calendars_of
@@ -118,6 +120,8 @@ class Given:
     """The run that is looked back on: templates see its name and times, to the end."""
     seal: Callable[[str], str] = str
     """Makes a digest one that only who has the project's key can tell anything by."""
+    patient: Patient = Waiting
+    jitter: Jitter = random.random
 
 
 class Scene:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from engine.model.diagnostic import Diagnostic
 from engine.model.event import Record
 from engine.model.run import ItemStatus
+from engine.reporting.diagnostics import format_diagnostics
 from engine.reporting.story import Outcome, StepStory, tell
 from engine.reporting.wording import STATUS_WORDS, UNFINISHED
+
+
+class JudgedScenario(Protocol):
+    """What is told of one scenario."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def took_s(self) -> float: ...
+    @property
+    def failures(self) -> Sequence[Diagnostic]: ...
+    @property
+    def story(self) -> Sequence[str]: ...
+
 
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters XML 1.0 has no form for."""
@@ -24,6 +45,25 @@ def render_junit(records: Iterable[Record]) -> str:
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
     indent(root)
     return f"<?xml version='1.0' encoding='utf-8'?>\n{tostring(root, encoding='unicode')}\n"
+
+
+def junit_of_scenarios(judged: Sequence[JudgedScenario]) -> str:
+    """Scenarios as one suite, a case each."""
+    failed = sum(bool(one.failures) for one in judged)
+    suite = Element("testsuite", {
+        "name": "scenarios", "tests": str(len(judged)), "failures": str(failed), "errors": "0", "skipped": "0",
+        "time": f"{sum(one.took_s for one in judged):.3f}",
+    })
+    for one in judged:
+        names = {"classname": _text(one.file), "name": _text(one.name), "time": f"{one.took_s:.3f}"}
+        case = SubElement(suite, "testcase", names)
+        if one.failures:
+            first = one.failures[0]
+            failure = SubElement(case, "failure", {"type": _text(first.summary), "message": _text(first.detail)})
+            failure.text = _text(format_diagnostics(one.failures))
+        SubElement(case, "system-out").text = _text("\n".join(one.story))
+    indent(suite)
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{tostring(suite, encoding='unicode')}\n"
 
 
 def _suite(root: Element, step: StepStory) -> Element:

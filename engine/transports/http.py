@@ -56,6 +56,11 @@ class _Kind:
     """What may stand in paths, spelt as the API's documentation does -> the setting that fills it in."""
 
 
+def warm_up() -> None:
+    """Has httpx import now what it else imports with its first client: for who forks."""
+    httpx.Client(trust_env=False).close()
+
+
 class HttpPool:
     """Clients by connection name, kept for a run. Safe to use from several threads."""
 

@@ -45,6 +45,11 @@ _TRANSPORTS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+def transport_of(kind: str) -> str:
+    """The module that connections of a type go by."""
+    return _TRANSPORTS[kind][1]
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What outlives a session: contents for undo, and mail."""

@@ -10,23 +10,31 @@ import os
 import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from engine.journal.sqlite import SqliteJournal
 from engine.model.errors import SwitchoverError
 from engine.model.run import RunState, fold
-from engine.ports import Journal
+from engine.ports import Clock, Journal
 from engine.project import Project
 from engine.wiring.clock import SystemClock
 
 
+def sqlite_journal(path: Path, clock: Clock, read_only: bool) -> SqliteJournal:
+    """The journal in a file."""
+    return SqliteJournal(path, clock, read_only=read_only)
+
+
 @contextmanager
 def open_journal(
-    project: Project, *, read_only: bool = False, notice: Callable[[str], None] | None = None
+    project: Project, *, read_only: bool = False, notice: Callable[[str], None] | None = None, clock: Clock | None = None,
+    store: Callable[[Path, Clock, bool], SqliteJournal] = sqlite_journal,
 ) -> Iterator[Journal]:
-    """The project's journal. ``notice`` hears when its last transaction was found cut short. Raises ``JournalBroken``."""
+    """The project's journal. ``notice`` hears when its last transaction was found cut short; ``clock`` and ``store``: those of a
+    rehearsal in virtual time. Raises ``JournalBroken``."""
     if not read_only:
         project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = SqliteJournal(project.journal, SystemClock(), read_only=read_only)
+    journal = store(project.journal, clock or SystemClock(), read_only)
     if journal.notice and notice is not None:
         notice(journal.notice)
     try:

@@ -33,7 +33,6 @@ from engine.ports import Clock, Journal, Lease, Notifier
 from engine.project import Project
 from engine.transports.keep import FileKeep
 from engine.transports.outbox import FileOutbox
-from engine.wiring.clock import SystemClock
 from engine.wiring.connections import Connections, Stores
 from engine.wiring.journals import actor as actor  # noqa: PLC0414  # told on: who starts and resumes runs has all of it from here
 from engine.wiring.journals import open_journal as open_journal  # noqa: PLC0414  # likewise
@@ -41,6 +40,7 @@ from engine.wiring.journals import read_run as read_run  # noqa: PLC0414  # like
 from engine.wiring.loading import Loaded, Named, differences, load
 from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
+from engine.wiring.surroundings import MACHINE, Surroundings
 
 PLAN_FILE = "plan.jsonl"
 
@@ -58,6 +58,7 @@ class Stage:
     key: PlanKey
     past: RunState | None = None
     """The run that is looked back on, or taken back."""
+    around: Surroundings = MACHINE
 
     @property
     def windows(self) -> Windows:
@@ -68,12 +69,13 @@ class Stage:
 def open_stage(
     loaded: Loaded, journal: Journal | None, run: str, stop: Stop, state: RunState | None = None, *, passing: bool = False,
     past: RunState | None = None, shaped: Callable[[Sequence[BlockWork]], Sequence[BlockWork]] = lambda work: work,
+    around: Surroundings = MACHINE,
 ) -> Iterator[Stage]:
     """Builds the scene of a plan or a run; closes every connection at the end. ``passing``: for a plan that is only looked at,
     so that nothing is written, not even a key. ``past``: a run to look back on, as whose steps everything is rendered; ``shaped``
     makes the work of what that run went through."""
     key = passing_key() if passing else kept_key(loaded.project)
-    clock = SystemClock(stop)
+    clock = around.clock(stop)
     known = KnownSecrets(SecretResolver(loaded.named.inventory, os.environ))
     inventory = loaded.inventory
     connections = inventory.connections
@@ -89,13 +91,15 @@ def open_stage(
     seen = past or state
     started = seen.started_at if seen is not None else None
     of = past.run if past is not None else ""
-    given = Given(loaded.scope, run, loaded.inputs, loaded.named.limit, started, of, key.seal)
+    given = Given(
+        loaded.scope, run, loaded.inputs, loaded.named.limit, started, of, key.seal, around.patient, around.jitter
+    )
     results = PastResults(past.items) if past is not None else _results(loaded, journal, state)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
         work = shaped(scene.work())
         _require_secrets(loaded, work, source, all_lanes=past is not None or bool(loaded.named.limit))
-        yield Stage(loaded, scene, source, work, known, outbox, key, past)
+        yield Stage(loaded, scene, source, work, known, outbox, key, past, around)
     except Exception as error:
         # The report of a bug quotes it, and it may quote a secret.
         masked_by(error, known.redact)
@@ -246,7 +250,7 @@ def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus
         check_has_not_gone_on(begin.header, journal)
         _make_durable(stage.loaded.project.run_folder(begin.run))
         started = ev.RunStarted(
-            begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
+            begin.header.scope, begin.header.plan_id, lease.actor, stage.around.host(), stage.around.pid(), asdict(begin.header),
             totals_of(begin.totals),
         )
         overrides = _overrides(stage, begin.ignore_window, lease.actor)
@@ -286,7 +290,7 @@ def resume(
         for event in first:
             if isinstance(event, ev.ItemAnswered):
                 stage.outbox.settle(stage.loaded.scope, event.address, done=event.answer == "done")
-        events = [ev.RunResumed(lease.actor, lease.host, lease.pid), *first, *overrides]
+        events = [ev.RunResumed(lease.actor, stage.around.host(), stage.around.pid()), *first, *overrides]
         journal.flush(journal.append(state.run, events))
         state = fold(journal.read(state.run))
         order = Order(
@@ -304,7 +308,7 @@ def _requester(state: RunState) -> str:
 
 def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None, stop: Stop) -> RunStatus:
     windows = replace(stage.windows, ignored=ignore_window is not None)
-    order = replace(order, notifier=notifier_of(stage))
+    order = replace(order, notifier=notifier_of(stage), in_turn=stage.around.in_turn)
     if stage.past is not None:
         order = replace(order, closing=lambda: read_back(stage.scene, stage.work, fold(journal.read(order.run))))
     return Runner(stage.scene, journal, order, windows, stop).run()
@@ -326,7 +330,7 @@ def notifier_of(stage: Stage) -> Notifier | None:
 
 
 def _lease(stage: Stage, run: str) -> Lease:
-    return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), actor(), stage.scene.clock.now())
+    return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), stage.around.actor(), stage.scene.clock.now())
 
 
 def _names(stage: Stage) -> Iterator[ev.Event]:

@@ -23,7 +23,7 @@ from typing import Any
 from engine.model.gate import GateState
 
 _PREFIX = "swt1"
-_KEY = "token.key"
+KEY_FILE = "token.key"
 _GOOD_FOR = timedelta(days=30)
 
 
@@ -80,7 +80,7 @@ def opened_of(gate: GateState) -> str:
 
 def _key(folder: Path) -> bytes:
     """The project's key, made on first use."""
-    path = folder / _KEY
+    path = folder / KEY_FILE
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

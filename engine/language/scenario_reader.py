@@ -20,7 +20,10 @@ from engine.model.runbook import Runbook
 from engine.model.scenario import Act, Crash, Deed, Expectation, LabFault, Scenario, When
 from engine.model.source import DataPath, Document
 
-VERBS = ("approve", "reject", "answer", "done", "blocked", "skipped", "signal", "hold", "release", "retry", "resume")
+VERBS = (
+    "approve", "reject", "answer", "done", "blocked", "skipped", "signal", "hold", "release", "retry", "resume",
+    "choose", "decline", "reschedule",
+)
 """The acts, each the key that says what is done."""
 
 

@@ -11,11 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine.lab.overlay import local_root
 from engine.model import event as ev
 from engine.model.inventory import Inventory
 from engine.model.run import RunState
 from engine.model.scenario import Act
+from engine.ports import Journal
 from engine.project import Project
+from engine.wiring.appointments import choose, decline, desk_of, reschedule
 from engine.wiring.gates import Account, NotAllowed, answer, holdable, keep_evidence, report, vote
 from engine.wiring.runs import answered, reopened
 
@@ -39,6 +42,7 @@ class Moment:
     project: Project
     now: datetime
     files: Path
+    journal: Journal
 
 
 Acting = Callable[[Moment], Sequence[ev.Event]]
@@ -80,7 +84,14 @@ def _done(at: Moment) -> Sequence[ev.Event]:
 
 
 def _evidence(at: Moment, name: str, folder: Path) -> Path:
-    """A file that proves it: the one beside the scenario, else a stand-in."""
+    """A file that proves it: what the run wrote (``CONNECTION:PATH``), the one beside the scenario, else a stand-in. Raises
+    ``NotAllowed`` for a file of the run that is not there."""
+    connection, colon, path = name.partition(":")
+    if colon:
+        written = local_root(at.project.lab, connection) / path
+        if not written.is_file():
+            raise NotAllowed("There is no such file", f"{name} is nothing that the run has written into the lab's {connection}.")
+        return written
     real = at.files / name
     if real.is_file():
         return real
@@ -96,6 +107,22 @@ def _undone(at: Moment) -> Sequence[ev.Event]:
 
 def _signal(at: Moment) -> Sequence[ev.Event]:
     return [ev.SignalReceived(str(at.act.fields["signal"]), dict(at.act.fields.get("data", {})), at.account.name)]
+
+
+def _choose(at: Moment) -> Sequence[ev.Event]:
+    wanted = str(at.act.fields["choose"])
+    return choose(at.state, at.act.gate, at.account, at.now, wanted, desk_of(at.project, at.journal, at.state, at.now))
+
+
+def _decline(at: Moment) -> Sequence[ev.Event]:
+    reason = str(at.act.fields["decline"])
+    return decline(at.state, at.act.gate, at.account, at.now, reason, desk_of(at.project, at.journal, at.state, at.now))
+
+
+def _reschedule(at: Moment) -> Sequence[ev.Event]:
+    wanted, reason = str(at.act.fields["reschedule"]), str(at.act.fields.get("reason", ""))
+    desk = desk_of(at.project, at.journal, at.state, at.now)
+    return reschedule(at.state, at.act.gate, at.account, at.now, wanted, reason, desk)
 
 
 def _hold(at: Moment) -> Sequence[ev.Event]:
@@ -115,7 +142,7 @@ def _release(at: Moment) -> Sequence[ev.Event]:
 
 ACTS: Mapping[str, Acting] = {
     "approve": _approve, "reject": _reject, "answer": _answer, "done": _done, "blocked": _undone, "skipped": _undone,
-    "signal": _signal, "hold": _hold, "release": _release,
+    "signal": _signal, "hold": _hold, "release": _release, "choose": _choose, "decline": _decline, "reschedule": _reschedule,
 }
 """What adds something to the run, whatever it is doing."""
 

@@ -93,6 +93,8 @@ class _Words:
 
     def describe(self, error: Finding) -> Iterable[Diagnostic]:
         path = (*self.at, *error.absolute_path)
+        if error.validator is None and path:  # the schema is `false`: under a condition that other values meet
+            return [self.problem("Does not belong here", f"{path[-1]!r} does not go with what else is given: leave it out.", path)]
         describe = _DESCRIBE.get(str(error.validator))
         return describe(self, error, path) if describe else [self.problem("Not valid", f"{error.message}.", path)]
 

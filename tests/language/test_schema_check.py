@@ -109,3 +109,17 @@ def test_every_part_of_the_runbook_schema_is_described() -> None:
 def _described(entry: dict[str, Any], schema: dict[str, Any]) -> bool:
     target = schema["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {})
     return "description" in entry or "description" in target
+
+
+def test_what_only_other_answers_admit_is_said_to_be_left_out() -> None:
+    """A form that asks for something under a condition forbids it otherwise; 'false schema' tells nobody anything."""
+    schema = {
+        "type": "object", "properties": {"route": {"enum": ["local", "office"]}, "seats": {"type": "integer"}},
+        "if": {"properties": {"route": {"const": "office"}}}, "then": {"required": ["seats"]},
+        "else": {"properties": {"seats": False}},
+    }
+    problem = only(schema, "route: local\nseats: 2\n")
+    assert (problem.summary, problem.detail) == (
+        "Does not belong here", "'seats' does not go with what else is given: leave it out.",
+    )
+    assert found(schema, "route: office\nseats: 2\n") == []

@@ -112,11 +112,11 @@ def _described(entry: dict[str, Any], schema: dict[str, Any]) -> bool:
 
 
 def test_what_only_other_answers_admit_is_said_to_be_left_out() -> None:
-    """A form that asks for something under a condition forbids it otherwise; 'false schema' tells nobody anything."""
+    """A form that asks for something under a condition forbids it otherwise: ``seats: {not: {}}``."""
     schema = {
         "type": "object", "properties": {"route": {"enum": ["local", "office"]}, "seats": {"type": "integer"}},
         "if": {"properties": {"route": {"const": "office"}}}, "then": {"required": ["seats"]},
-        "else": {"properties": {"seats": False}},
+        "else": {"properties": {"seats": {"not": {}}}},
     }
     problem = only(schema, "route: local\nseats: 2\n")
     assert (problem.summary, problem.detail) == (

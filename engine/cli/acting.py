@@ -26,6 +26,13 @@ def account_of(person: str) -> Account:
     return Account(actor(), person)
 
 
+def reason_of(reason: str) -> str:
+    """A reason that says something. Raises ``UsageError``."""
+    if not reason.strip():
+        raise click.UsageError("--reason wants words: they stand in the journal and in every report.")
+    return reason.strip()
+
+
 @contextmanager
 def at_run(run: str) -> Iterator[tuple[Project, Journal, RunState]]:
     """The project, its journal, and a run found by id or by the beginning or end of one."""

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signal": ("engine.cli.signal", "Tell a run that something has happened outside."),
     "hold": ("engine.cli.hold", "Keep a run, a phase or a step from starting anything."),
     "release": ("engine.cli.release", "End a hold."),
+    "pause": ("engine.cli.pause", "Let a run stand still until somebody takes it up."),
+    "skip": ("engine.cli.skip", "Leave out an item, a step or an open gate of a run."),
     "watch": ("engine.cli.watch", "Stay, and go on with each waiting run when it is due."),
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),

@@ -63,13 +63,21 @@ def take_up_due(project: Project, stop: Stop, watch: Watch) -> int:
     return worst
 
 
-def _nothing_first(_state: RunState) -> Sequence[Event]:
+class _LeftAloneError(Exception):
+    """Somebody paused the run since it was found to be due."""
+
+
+def _nothing_first(state: RunState) -> Sequence[Event]:
+    if state.paused is not None:
+        raise _LeftAloneError
     return ()
 
 
 def _taken_up(run: str, watch: Watch, stop: Stop) -> int:
     try:
         return take_up(run, watch, _nothing_first, stop)
+    except _LeftAloneError:
+        return 0
     except SwitchoverError as error:
         warn(f"run {run}: {error}")
         return error.exit_code

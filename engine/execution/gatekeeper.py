@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.execution.decide import Expected
-from engine.execution.gates import closing, fired, next_due
+from engine.execution.gates import closing, fired, next_due, skipped_by
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.errors import Permanent
@@ -49,6 +49,7 @@ class GateKeeper:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
         self._approved: dict[str, Expected] = {}
+        self._met = journal.letters_met(desk.run)
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
         for gate in state.gates.values():
@@ -57,11 +58,14 @@ class GateKeeper:
     # ------------------------------------------------------------ for lanes
 
     def visit(self, compiled: CompiledGate, block: Block, item: Item | None, address: str) -> ItemStatus:
-        """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false, ``UNCHANGED`` for an approval of
-        changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date that is none."""
+        """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false or somebody had it skipped,
+        ``UNCHANGED`` for an approval of changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date
+        that is none."""
         with self._lock:
             self._refresh()
             if self._must_open(address):
+                if self._state.skip_of(address) is not None:
+                    return ItemStatus.SKIPPED
                 texts = self._scene.asked(compiled, block, item)
                 if texts is None:
                     return ItemStatus.SKIPPED
@@ -75,6 +79,44 @@ class GateKeeper:
     def expected(self, address: str) -> Expected | None:
         """What was approved of an address; None when no approval covers it."""
         return self._approved.get(address)
+
+    def is_over(self, address: str) -> bool:
+        """Whether a gate was opened here and is decided."""
+        gate = self._state.gates.get(address)
+        return gate is not None and not gate.is_open and not self._must_open(address)
+
+    def catch_up(self) -> None:
+        """Reads what people did, when the journal met any of it: asked once intents are durable, and before their effects."""
+        if self._journal.letters_met(self._desk.run) != self._met:
+            with self._lock:
+                self._refresh()
+
+    def why_skipped(self, address: str) -> str:
+        """Who had an address skipped, and why; empty when it is to be worked."""
+        order = self._state.skip_of(address) if self._state.skips else None
+        return "" if order is None else skipped_by(order)
+
+    def why_withdrawn(self, address: str) -> str:
+        """Why an address whose intent is on record is not to be worked after all; empty when it is."""
+        return self.why_halted() or self.why_skipped(address)
+
+    def why_halted(self) -> str:
+        """Why nothing new may start in all of the run; empty when it may."""
+        paused = self._state.paused
+        return "" if paused is None else f"the run was paused by {paused.who}"
+
+    @property
+    def is_paused(self) -> bool:
+        return self._state.paused is not None
+
+    def adds(self, events: Sequence[ev.Event]) -> bool:
+        """Journals events, durable on return, unless somebody acted meanwhile: then False, and what they did has been read."""
+        with self._lock:
+            self._journal.flush()
+            if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
+                return True
+            self._refresh()
+            return False
 
     def item(self, address: str) -> ItemState | None:
         """How an address stands, as last read from the journal: for a lane that comes back from a gate."""
@@ -137,6 +179,7 @@ class GateKeeper:
             )
 
     def _refresh(self) -> None:
+        self._met = self._journal.letters_met(self._desk.run)
         self._journal.flush()
         for record in self._journal.read(self._desk.run, self._state.last_seq):
             self._state.apply(record)

@@ -29,10 +29,17 @@ def closing(gate: GateState, signals: Sequence[ev.SignalReceived], now: datetime
     """How the gate ends; None while it stays open."""
     if not gate.is_open:
         return None
+    if gate.skipped is not None:
+        return ev.GateClosed(gate.opened.address, "skipped", skipped_by(gate.skipped))
     decided = _DECIDE[gate.opened.gate](gate, signals)
     if decided is None and gate.due is not None and now >= gate.due and not _may_escalate(gate):
         decided = _timed_out(gate)
     return decided
+
+
+def skipped_by(order: ev.SkipOrdered) -> str:
+    """Who had something skipped, and why."""
+    return f"skipped by {order.who}: {order.reason}"
 
 
 def fired(gate: GateState, now: datetime) -> list[ev.Event]:
@@ -82,6 +89,8 @@ def why_not(gate: GateState, kind: str, voter: Voter, now: datetime) -> str:
         return f"it is no {kind} but {_ARTICLED[gate.opened.gate]}"
     if gate.closed is not None:
         return f"it is decided already: {gate.closed.why}"
+    if gate.skipped is not None:
+        return f"it is decided already: {skipped_by(gate.skipped)}"
     if gate.due is not None and now >= gate.due and not _may_escalate(gate):
         return f"it is too late: the time was over at {gate.due.isoformat(timespec='minutes')}"
     if not any(person.get("name") == voter.name for person in gate.people):

@@ -61,35 +61,42 @@ class Runner:
 
     def __init__(self, scene: Scene, journal: Journal, order: Order, windows: Windows, stop: Stop) -> None:
         self._scene, self._journal, self._order, self._windows, self._stop = scene, journal, order, windows, stop
+        self._halt = Stop(within=stop)
         self._work = {work.block.address: work for work in order.work}
         self._schedule = Schedule.of(_block_plan(work, order) for work in order.work)
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order)
         self._ended: queue.Queue[_Ended] = queue.Queue()
         self._keeper = GateKeeper(scene, journal, order.past, Desk(order.run, order.requester, order.header, order.folder))
-        self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, stop, self._keeper)
+        self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, self._halt, self._keeper)
         self._heard_at = 0.0
+        self._looked = False
 
     def run(self) -> RunStatus:
         """Returns how it ended; the journal has the events. Raises what a worker met at the border, such as ``JournalBroken``."""
         workers = min(_MOST_WORKERS, sum(1 if w.local else max(1, w.block.fan_out.parallel) for w in self._order.work) or 1)
         pool = ThreadPoolExecutor(workers, thread_name_prefix="lane")
         try:
-            self._loop(pool)
+            while True:
+                self._heed()
+                self._loop(pool)
+                status = self._conclude()
+                if status is not None:
+                    return status
+                self._schedule.unpark()
         except BaseException:
             # Workers still running must not go on to their next step.
-            self._stop.set("internal failure")
+            self._halt.set("internal failure")
             raise
         finally:
             pool.shutdown(wait=True)
-        return self._conclude()
 
     # ------------------------------------------------------------ the loop
 
     def _loop(self, pool: ThreadPoolExecutor) -> None:
         running = 0
         while True:
-            self._schedule.stopping = self._stop.is_set
+            self._schedule.stopping = self._halt.is_set
             for unit in self._schedule.admit(self._scene.clock.monotonic(), self._may_start):
                 pool.submit(self._run_unit, unit)
                 running += 1
@@ -134,13 +141,15 @@ class Runner:
         next_start = self._schedule.next_start(self._may_start)
         if next_start is None:
             return False
-        self._scene.clock.sleep(max(0.0, next_start - self._scene.clock.monotonic()))
+        self._scene.clock.sleep(min(_TICK_S, max(0.0, next_start - self._scene.clock.monotonic())))
+        self._listen()
         return True
 
     def _hears_news(self) -> bool:
         """Before the run goes to wait: whether somebody acted meanwhile or something fell due, so that it may go on after all."""
-        if self._stop.is_set or not self._keeper.has_news():
+        if self._halt.is_set or not self._keeper.has_news():
             return False
+        self._heed()
         self._schedule.unpark()
         return True
 
@@ -150,7 +159,14 @@ class Runner:
         if now - self._heard_at >= _TICK_S:
             self._heard_at = now
             if self._keeper.has_news():
+                self._heed()
                 self._schedule.unpark()
+
+    def _heed(self) -> None:
+        """Stops when somebody said so."""
+        halted = self._keeper.why_halted()
+        if halted:
+            self._halt.set(halted)
 
     def _may_start(self, address: str) -> bool:
         if self._keeper.is_held(address):
@@ -173,21 +189,33 @@ class Runner:
 
     # ------------------------------------------------------------ the end
 
-    def _conclude(self) -> RunStatus:
+    def _conclude(self) -> RunStatus | None:
+        """Journals how the run ended; None when somebody acted just before, so that it goes on after all."""
         status = self._status()
         if status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
             status = self._look_once_more(status)
         if status is RunStatus.INTERRUPTED:
             self._append(ev.RunInterrupted(self._stop.why))
-        else:
-            due = self._note_windows() if status is RunStatus.WAITING else None
-            self._append(ev.RunFinished(status.value, dict(+self._counts), due.isoformat() if due else ""))
-        self._journal.flush()
-        return status
+            self._journal.flush()
+            return status
+        return status if self._keeper.adds(self._last_words(status)) else None
+
+    def _last_words(self, status: RunStatus) -> list[ev.Event]:
+        words: list[ev.Event] = []
+        due = None
+        tripped = self._schedule.tripped()
+        if status is RunStatus.TRIPPED and tripped is not None:
+            address, failed, limit = tripped
+            words.append(ev.GuardTripped(address, failed, str(limit)))
+        if status is RunStatus.WAITING:
+            due, shut = self._shut_windows()
+            words += shut
+        return [*words, ev.RunFinished(status.value, dict(+self._counts), due.isoformat() if due else "")]
 
     def _look_once_more(self, status: RunStatus) -> RunStatus:
-        if self._order.closing is None:
+        if self._order.closing is None or self._looked:
             return status
+        self._looked = True
         self._journal.flush()
         found = self._order.closing()
         for event in found:
@@ -198,33 +226,33 @@ class Runner:
 
     def _status(self) -> RunStatus:
         left = self._schedule.left()
-        tripped = self._schedule.tripped()
         if self._stop.is_set and left:
             return RunStatus.INTERRUPTED
+        if self._keeper.is_paused and left:
+            return RunStatus.PAUSED
         if self._counts[ItemStatus.IN_DOUBT.value]:
             return RunStatus.WAITING
-        if tripped and left:
-            address, failed, limit = tripped
-            self._append(ev.GuardTripped(address, failed, str(limit)))
+        if self._schedule.tripped() and left:
             return RunStatus.TRIPPED
         if left:
             return RunStatus.WAITING
         bad = self._counts[ItemStatus.FAILED.value] + self._counts[ItemStatus.BLOCKED.value]
         return RunStatus.FAILED if bad else RunStatus.SUCCEEDED
 
-    def _note_windows(self) -> datetime | None:
-        """Journals which windows are shut; returns when the run has something to do next, by itself."""
+    def _shut_windows(self) -> tuple[datetime | None, list[ev.Event]]:
+        """When the run has something to do next, by itself; and which windows are shut."""
         now = self._scene.clock.now()
         times = [self._keeper.due()]
+        shut: list[ev.Event] = []
         for address, waiting in self._schedule.ready_blocks():
             block = self._work[address].block
             if block.window is not None:
                 reopens = self._windows.reopens(block, now)
                 times.append(reopens)
-                self._append(
+                shut.append(
                     ev.WindowClosed(address, block.window.describe(), waiting, reopens.isoformat() if reopens else "")
                 )
-        return min((at for at in times if at is not None), default=None)
+        return min((at for at in times if at is not None), default=None), shut
 
     def _append(self, event: ev.Event) -> None:
         self._journal.append(self._order.run, [event])

@@ -180,7 +180,7 @@ class ItemBlocked(Event):
 
 @dataclass(frozen=True, slots=True)
 class ItemSkipped(Event):
-    """Its ``when`` was false."""
+    """Its ``when`` was false, or somebody had it skipped."""
 
     kind: ClassVar[str] = "item_skipped"
     address: str
@@ -254,8 +254,8 @@ class RunReadBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting. ``due``: when a waiting run has
-    something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
+    """The run came to a stop by itself. ``status``: succeeded, failed, tripped, waiting or paused. ``due``: when a waiting run
+    has something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
 
     kind: ClassVar[str] = "run_finished"
     status: str
@@ -356,7 +356,7 @@ class GateEscalated(Event):
 
 @dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it."""
+    """A gate is decided. ``outcome``: passed, refused or skipped; ``outputs``: what later steps may use of it."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
@@ -390,6 +390,29 @@ class RunReleased(Event):
     who: str
 
 
+@dataclass(frozen=True, slots=True)
+class SkipOrdered(Event):
+    """Somebody decided that an item, all of a step that is not done yet, or an open gate is left out. It counts as ended well,
+    without outputs."""
+
+    kind: ClassVar[str] = "skip_ordered"
+    is_letter: ClassVar[bool] = True
+    address: str
+    reason: str
+    who: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused(Event):
+    """The run starts nothing new, and nothing by itself, until somebody takes it up again."""
+
+    kind: ClassVar[str] = "run_paused"
+    is_letter: ClassVar[bool] = True
+    reason: str
+    who: str
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
@@ -398,14 +421,16 @@ KINDS: dict[str, type[Event]] = {
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
-        RunHeld, RunReleased,
+        RunHeld, RunReleased, SkipOrdered, RunPaused,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
 """Kinds of events that may arrive while another process works on the run."""
 
-OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswith("gate_"))})
-"""What tells which gates of a run are open."""
+OF_GATES = frozenset({
+    RunStarted.kind, RunResumed.kind, RunPaused.kind, SkipOrdered.kind, *(kind for kind in KINDS if kind.startswith("gate_")),
+})
+"""What tells which gates of a run are open, and what keeps their run from going on."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}

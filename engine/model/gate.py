@@ -89,6 +89,7 @@ class GateState:
     reports: list[ev.GateReported] = field(default_factory=list)
     reminded: int = 0
     escalated: ev.GateEscalated | None = None
+    skipped: ev.SkipOrdered | None = None
     closed: ev.GateClosed | None = None
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.model import event as ev
 from engine.model.gate import GateState
+from engine.model.plan import split_address
 
 
 class ItemStatus(Enum):
@@ -53,6 +54,7 @@ class RunStatus(Enum):
     FAILED = "failed"
     TRIPPED = "tripped"
     WAITING = "waiting"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
 
 
@@ -76,6 +78,13 @@ class ItemState:
     """What it came to, for later steps."""
     cause: str = ""
     """Of a failure: temporary, permanent, moved or bug."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """An attempt of it may have had its effect, and nothing has been said about that yet."""
+        if self.status in (ItemStatus.INTENDED, ItemStatus.RETRYING):
+            return self.open_intent
+        return self.status is ItemStatus.IN_DOUBT or (self.open_intent and not self.observable)
 
     @property
     def moved(self) -> bool:
@@ -104,6 +113,9 @@ class RunState:
     signals: list[ev.SignalReceived] = field(default_factory=list)
     holds: dict[str, ev.RunHeld] = field(default_factory=dict)
     """By address; empty for the whole run."""
+    skips: dict[str, ev.SkipOrdered] = field(default_factory=dict)
+    """By address, of an item or of a whole step."""
+    paused: ev.RunPaused | None = None
     due: str = ""
     """When a waiting run has something to do next, ISO 8601."""
     read_back: ev.RunReadBack | None = None
@@ -142,6 +154,10 @@ class RunState:
             or (item.status is ItemStatus.BLOCKED and item.why not in moved)
         ]
 
+    def skip_of(self, address: str) -> ev.SkipOrdered | None:
+        """Who had an address skipped: itself, or all of its step."""
+        return self.skips.get(address) or self.skips.get(split_address(address)[0])
+
     def item(self, address: str) -> ItemState:
         """The state of an address, made when first heard of."""
         found = self.items.get(address)
@@ -167,7 +183,7 @@ def _named(state: RunState, event: Any, at: datetime) -> None:
 
 
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
-    state.status, state.tripped, state.due = RunStatus.RUNNING, None, ""
+    state.status, state.tripped, state.due, state.paused = RunStatus.RUNNING, None, "", None
     state.closed.clear()
 
 
@@ -279,12 +295,15 @@ def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.escalated = event
 
 
+_GATES_END = {"passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED}
+
+
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
     gate = state.gates.get(event.address)
     if gate is not None:
         gate.closed = event
     item = state.item(event.address)
-    item.status = ItemStatus.PASSED if event.outcome == "passed" else ItemStatus.FAILED
+    item.status = _GATES_END.get(event.outcome, ItemStatus.FAILED)
     item.at, item.why, item.summary = at, event.why, event.why
     item.outputs = gate.outputs if gate is not None else event.outputs
 
@@ -308,6 +327,39 @@ def _released(state: RunState, event: Any, at: datetime) -> None:
     state.holds.pop(event.address, None)
 
 
+def _skip_ordered(state: RunState, event: Any, at: datetime) -> None:
+    """What failed is put back, so that its lane comes to it again and passes it by; what was blocked by it goes on with it."""
+    state.skips[event.address] = event
+    failed = {a for a, item in state.items.items() if item.status is ItemStatus.FAILED and _is_meant(event.address, a)}
+    for address, item in state.items.items():
+        if address in failed or (item.status is ItemStatus.BLOCKED and item.why in failed):
+            item.status = ItemStatus.REOPENED
+    for address, gate in state.gates.items():
+        if gate.is_open and gate.skipped is None and _is_meant(event.address, address):
+            gate.skipped = event
+
+
+def _is_meant(said: str, address: str) -> bool:
+    return said in (address, split_address(address)[0])
+
+
+def _skipped(state: RunState, event: Any, at: datetime) -> None:
+    # What a person passes by may have had its effect before it failed; a rollback has to know.
+    item = state.item(event.address)
+    may_have_done = item.open_intent and state.skip_of(event.address) is not None
+    _ENDS_SKIPPED(state, event, at)
+    item.open_intent = may_have_done
+
+
+_ENDS_SKIPPED = _ends(ItemStatus.SKIPPED)
+
+
+def _paused(state: RunState, event: Any, at: datetime) -> None:
+    state.paused = event
+    if state.status is RunStatus.WAITING:
+        state.status, state.due = RunStatus.PAUSED, ""
+
+
 def _tripped(state: RunState, event: Any, at: datetime) -> None:
     state.tripped = event
 
@@ -328,7 +380,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
     ev.ItemChanged: _changed, ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
-    ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
+    ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _skipped,
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
@@ -337,5 +389,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateAnswered: _form_answered,
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
-    ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
+    ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released, ev.SkipOrdered: _skip_ordered,
+    ev.RunPaused: _paused,
 }

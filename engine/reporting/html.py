@@ -23,6 +23,7 @@ from engine.reporting.wording import (
     RUN_WORDS,
     STATUS_WORDS,
     UNFINISHED,
+    decisions,
     look_back,
     next_steps,
     title_of,
@@ -159,6 +160,7 @@ def _overrides(story: Story) -> str:
         f"<li>{_text(o.actor)} let work start outside its window ({_text(o.window)}). Reason given: <b>{_text(o.reason)}</b></li>"
         for o in story.state.overrides
     ]
+    entries += [f"<li>{_text(line)}</li>" for line in decisions(story.state)]
     return _section("Overrides", f"<ul>{''.join(entries)}</ul>", tone="warn") if entries else ""
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.model.event import RunPaused
 from engine.model.gate import GateState
 from engine.model.run import RunState
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
+from engine.reporting.wording import paused_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Entry:
     customer: str
     address: str
     gate: GateState
+    paused: RunPaused | None = None
+    """Of the run: what is decided here counts, and the run goes on when somebody takes it up."""
 
     def is_for(self, role: str) -> bool:
         """Whether it waits for a role, a person or an account; all do for none."""
@@ -36,6 +40,7 @@ class Entry:
             "title": ask.get("title", ""), "message": ask.get("message", ""), "people": self.gate.people,
             "since": self.gate.opened_at.isoformat(), "due": self.gate.due.isoformat() if self.gate.due else None,
             "digest": self.gate.digest, "votes": [{"who": v.who, "vote": v.vote} for v in self.gate.votes],
+            "paused": paused_by(self.paused) if self.paused else None,
             "commands": commands(self.run, self.address, self.gate),
         }
 
@@ -44,8 +49,8 @@ def entries_of(state: RunState) -> Iterator[Entry]:
     """A run's open gates."""
     header: Mapping[str, Any] = state.started.header if state.started else {}
     for address, gate in state.gates.items():
-        if gate.is_open:
-            yield Entry(state.run, str(header.get("customer", "")), address, gate)
+        if gate.is_open and gate.skipped is None:
+            yield Entry(state.run, str(header.get("customer", "")), address, gate, state.paused)
 
 
 def commands(run: str, address: str, gate: GateState) -> list[str]:
@@ -77,6 +82,8 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     yield f"{paint('bold', printable(str(ask.get('title', entry.address))))}  {paint('dim', printable(entry.customer))}"
     yield f"  {gate.opened.gate} at {entry.address} of run {entry.run}" + (f", for {printable(who)}" if who else "")
     yield f"  {_since(gate, now)}{_due(gate, now, paint)}"
+    if entry.paused is not None:
+        yield f"  {paint('yellow', f'the run is {paused_by(entry.paused)}')}"
     if ask.get("message"):
         yield from (f"  {line}" for line in wrapped(str(ask["message"]), width - 2, 0))
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))

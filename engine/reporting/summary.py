@@ -12,13 +12,25 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.ports import Lease
 from engine.reporting.terminal import Paint, columns, many, moment, padded, printable, spelled, wrapped
-from engine.reporting.wording import DIED, PROBLEMS, RUN_WORDS, UNFINISHED, look_back, next_steps, title_of, words_of
+from engine.reporting.wording import (
+    DIED,
+    PROBLEMS,
+    RUN_WORDS,
+    UNFINISHED,
+    decisions,
+    look_back,
+    next_steps,
+    paused_by,
+    title_of,
+    words_of,
+)
 
 FORMAT = "switchover.run/1"
 _LISTED = 10
 """Problems of each kind that are listed."""
 _STYLES = {
     RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "alarm", RunStatus.TRIPPED: "alarm", RunStatus.WAITING: "yellow",
+    RunStatus.PAUSED: "yellow",
     RunStatus.INTERRUPTED: "yellow", RunStatus.RUNNING: "cyan",
 }
 _ITEM_STYLES = {
@@ -146,6 +158,8 @@ def _waiting(state: RunState, width: int, paint: Paint) -> Iterator[str]:
         until = f", until {moment(datetime.fromisoformat(hold.until))}" if hold.until else ""
         until += f", until {hold.signal} has happened" if hold.signal else ""
         lines.append(f"{address or 'the whole run'} is held by {hold.owner}: {hold.reason}{until}")
+    if state.paused is not None:
+        lines.append(f"somebody to take it up: {paused_by(state.paused)}")
     if not lines:
         return
     yield ""
@@ -159,6 +173,9 @@ def _overrides(state: RunState, width: int) -> Iterator[str]:
         again = f" It opens again {moment(datetime.fromisoformat(shut.reopens))}." if shut.reopens else ""
         yield ""
         yield from wrapped(f"{shut.address}: {many(shut.waiting, 'item')} wait for the window {shut.window}.{again}", width, 0)
+    for line in decisions(state):
+        yield ""
+        yield from wrapped(line, width, 0)
     for override in state.overrides:
         yield ""
         yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 0)
@@ -184,6 +201,8 @@ def summary_data(state: RunState) -> dict[str, Any]:
             for address, item in state.items.items() if item.status in PROBLEMS
         ],
         "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
+        "skips": [{"address": address, "reason": s.reason, "who": s.who, "via": s.via} for address, s in state.skips.items()],
+        "paused": {"reason": state.paused.reason, "who": state.paused.who} if state.paused else None,
         "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
         if state.tripped else None,
     }

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from engine.model.event import RunReadBack
+from engine.model.event import RunPaused, RunReadBack
 from engine.model.run import ItemStatus, RunState, RunStatus
 
 STATUS_WORDS: dict[ItemStatus, str] = {
@@ -25,7 +25,7 @@ _BACK_WORDS = {
 
 RUN_WORDS: dict[RunStatus, str] = {
     RunStatus.SUCCEEDED: "succeeded", RunStatus.FAILED: "ended with failures", RunStatus.TRIPPED: "stopped by its guard",
-    RunStatus.WAITING: "waiting", RunStatus.INTERRUPTED: "interrupted", RunStatus.RUNNING: "running",
+    RunStatus.WAITING: "waiting", RunStatus.PAUSED: "paused", RunStatus.INTERRUPTED: "interrupted", RunStatus.RUNNING: "running",
 }
 DIED = "stopped in the middle"
 """A run that no process works on any more, and that had no time to say so."""
@@ -59,6 +59,16 @@ def look_back(found: RunReadBack | None) -> str:
     return f"read once more at the end: {found.checked:,} undone, {so}"
 
 
+def paused_by(paused: RunPaused) -> str:
+    """Who paused a run, and why."""
+    return f"paused by {paused.who}" + (f": {paused.reason}" if paused.reason else "")
+
+
+def decisions(state: RunState) -> list[str]:
+    """What people decided about the run as a whole or against its order, in sentences: it stands in every report."""
+    return [f"{address} was skipped by {skip.who} ({skip.via}): {skip.reason}" for address, skip in state.skips.items()]
+
+
 def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:
     """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run."""
     if alive:
@@ -71,7 +81,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover resume {state.run} --again {quoted}", "you looked, and it was not: do it"))
     if any(gate.is_open for gate in state.gates.values()):
         steps.append(("switchover inbox", "see what waits for whom, and what to type"))
-    if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
+    if state.status in _RESUME and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
     if moved := len(state.moved()):
         which = "one item" if moved == 1 else f"{moved:,} items"
@@ -95,6 +105,7 @@ def plan_again(state: RunState) -> str:
 
 _RESUME = {
     RunStatus.WAITING: "go on when what it waits for has come",
+    RunStatus.PAUSED: "let it go on",
     RunStatus.INTERRUPTED: "go on with what is left",
     RunStatus.RUNNING: "its process is gone: look at what was under way, then go on",
 }

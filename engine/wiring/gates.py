@@ -57,7 +57,8 @@ def act(journal: Journal, run: str, now: datetime, decide: Callable[[RunState], 
     while True:
         state = fold(journal.read(run))
         events = decide(state)
-        due = now if state.status is RunStatus.WAITING else None
+        waits = state.status is RunStatus.WAITING and not any(isinstance(event, ev.RunPaused) for event in events)
+        due = now if waits else None
         if journal.append_if(run, events, state.last_seq, due):
             return state
 

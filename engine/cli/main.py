@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("engine.cli.release", "End a hold."),
     "pause": ("engine.cli.pause", "Let a run stand still until somebody takes it up."),
     "skip": ("engine.cli.skip", "Leave out an item, a step or an open gate of a run."),
+    "cancel": ("engine.cli.cancel", "End a run for good, and do what its runbook says then."),
     "watch": ("engine.cli.watch", "Stay, and go on with each waiting run when it is due."),
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),

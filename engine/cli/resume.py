@@ -17,6 +17,7 @@ from engine.model.event import Event
 from engine.model.run import RunState, RunStatus
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
+from engine.wiring.gates import refuse_closed
 from engine.wiring.rollback import open_run
 from engine.wiring.runs import actor, answered, open_journal, read_run, resume
 
@@ -67,7 +68,8 @@ class _LeftAloneError(Exception):
     """Somebody paused the run since it was found to be due."""
 
 
-def _nothing_first(state: RunState) -> Sequence[Event]:
+def nothing_first(state: RunState) -> Sequence[Event]:
+    """Nothing is said beforehand. Raises ``_LeftAloneError`` for a paused run."""
     if state.paused is not None:
         raise _LeftAloneError
     return ()
@@ -75,7 +77,7 @@ def _nothing_first(state: RunState) -> Sequence[Event]:
 
 def _taken_up(run: str, watch: Watch, stop: Stop) -> int:
     try:
-        return take_up(run, watch, _nothing_first, stop)
+        return take_up(run, watch, nothing_first, stop)
     except _LeftAloneError:
         return 0
     except SwitchoverError as error:
@@ -92,6 +94,8 @@ def take_up(
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
         state = read_run(journal, run)
+        if state.status is RunStatus.CANCELLED:
+            refuse_closed(state, "")
         events = first(state)
         if state.status is RunStatus.SUCCEEDED and not events:
             say(f"Run {state.run} ended well: there is nothing to go on with.")

@@ -27,7 +27,7 @@ from engine.wiring.runs import Begin, Stage, start
 
 EXIT_CODES = {
     RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 5, RunStatus.WAITING: 6, RunStatus.PAUSED: 6, RunStatus.TRIPPED: 7,
-    RunStatus.INTERRUPTED: 130, RunStatus.RUNNING: 1,
+    RunStatus.INTERRUPTED: 130, RunStatus.RUNNING: 1, RunStatus.CANCELLED: 0,
 }
 
 

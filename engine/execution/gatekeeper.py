@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.execution.decide import Expected
-from engine.execution.gates import closing, fired, next_due, skipped_by
+from engine.execution.gates import cancelled_by, closed_gates, closing, fired, next_due, skipped_by
 from engine.model import event as ev
 from engine.model.calendar import Calendar, due_at
 from engine.model.errors import Permanent
@@ -50,6 +50,7 @@ class GateKeeper:
         self._lock = threading.RLock()
         self._approved: dict[str, Expected] = {}
         self._met = journal.letters_met(desk.run)
+        self._compensating = False
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
         for gate in state.gates.values():
@@ -102,8 +103,30 @@ class GateKeeper:
 
     def why_halted(self) -> str:
         """Why nothing new may start in all of the run; empty when it may."""
-        paused = self._state.paused
+        paused, cancelled = self._state.paused, self._state.cancelled
+        if cancelled is not None:
+            return "" if self._compensating else cancelled_by(cancelled)
         return "" if paused is None else f"the run was paused by {paused.who}"
+
+    @property
+    def cancelled(self) -> ev.RunCancelled | None:
+        """Who ended the run for good, as last read."""
+        return self._state.cancelled
+
+    def compensates(self) -> Mapping[str, ItemState]:
+        """From here on what is done when a run is cancelled may start, and holds do not keep it. Returns how all stands."""
+        with self._lock:
+            self._compensating = True
+            self._refresh()
+            return self._state.items
+
+    def closes_gates(self) -> None:
+        """Closes what the cancelled run asks of people."""
+        with self._lock:
+            cancelled = self._state.cancelled
+            while cancelled is not None and (closed := closed_gates(self._state.gates, cancelled)) and not self.adds(closed):
+                pass
+            self._refresh()
 
     @property
     def is_paused(self) -> bool:
@@ -143,6 +166,8 @@ class GateKeeper:
     def is_held(self, address: str) -> bool:
         """Whether a hold keeps a block from starting anything."""
         with self._lock:
+            if self._compensating:
+                return False
             return any(_covers(held, address) and not self._is_over(hold) for held, hold in self._state.holds.items())
 
     def due(self) -> datetime | None:

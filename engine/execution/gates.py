@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.model import event as ev
 from engine.model.gate import GateState
+from engine.model.runbook import is_compensation
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,20 @@ def closing(gate: GateState, signals: Sequence[ev.SignalReceived], now: datetime
 def skipped_by(order: ev.SkipOrdered) -> str:
     """Who had something skipped, and why."""
     return f"skipped by {order.who}: {order.reason}"
+
+
+def cancelled_by(cancelled: ev.RunCancelled) -> str:
+    """Who ended a run, and why."""
+    return f"the run was cancelled by {cancelled.who}: {cancelled.reason}"
+
+
+def closed_gates(gates: Mapping[str, GateState], cancelled: ev.RunCancelled) -> list[ev.Event]:
+    """Nobody is asked any more what the cancelled run asked."""
+    why = cancelled_by(cancelled)
+    return [
+        ev.GateClosed(address, "cancelled", why) for address, gate in gates.items()
+        if gate.is_open and not is_compensation(address)
+    ]
 
 
 def fired(gate: GateState, now: datetime) -> list[ev.Event]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from engine.execution.cancelling import settled
 from engine.execution.decide import Expected
 from engine.execution.gatekeeper import Desk, GateKeeper
 from engine.execution.lanes import LaneWorker, UnitResult
@@ -20,6 +21,7 @@ from engine.execution.windows import Pace, Windows
 from engine.model import event as ev
 from engine.model.plan import PlanHeader, address_of
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
+from engine.model.runbook import is_compensation
 from engine.planning.scene import BlockWork, Scene
 from engine.ports import Journal
 
@@ -63,23 +65,29 @@ class Runner:
         self._scene, self._journal, self._order, self._windows, self._stop = scene, journal, order, windows, stop
         self._halt = Stop(within=stop)
         self._work = {work.block.address: work for work in order.work}
-        self._schedule = Schedule.of(_block_plan(work, order) for work in order.work)
+        self._schedule = Schedule.of(_block_plan(work, order.state, order.forgiven) for work in order.work)
         self._pace = {address: Pace() for address in self._work}
-        self._counts = _counts(order)
+        self._counts = _counts(order.state)
+        self._judged = self._counts
+        """What the run is judged by: once it is cancelled, what is done then."""
+        self._compensation = scene.compensation()
         self._ended: queue.Queue[_Ended] = queue.Queue()
         self._keeper = GateKeeper(scene, journal, order.past, Desk(order.run, order.requester, order.header, order.folder))
         self._worker = LaneWorker(scene, journal, order.run, order.expected, order.state, self._halt, self._keeper)
         self._heard_at = 0.0
         self._looked = False
+        self._is_compensating = False
 
     def run(self) -> RunStatus:
         """Returns how it ended; the journal has the events. Raises what a worker met at the border, such as ``JournalBroken``."""
-        workers = min(_MOST_WORKERS, sum(1 if w.local else max(1, w.block.fan_out.parallel) for w in self._order.work) or 1)
+        workers = max(_workers(self._order.work), _workers(self._compensation))
         pool = ThreadPoolExecutor(workers, thread_name_prefix="lane")
         try:
             while True:
                 self._heed()
                 self._loop(pool)
+                if self._turns_to_compensation():
+                    continue
                 status = self._conclude()
                 if status is not None:
                     return status
@@ -126,6 +134,8 @@ class Runner:
         result = ended.result
         self._schedule.settle(ended.unit, result.failed, result.unfinished, result.parked)
         self._counts.update(result.counts)
+        if self._judged is not self._counts:
+            self._judged.update(result.counts)
         finished = len(ended.unit.lanes) - len(result.unfinished) - len(result.parked)
         if finished:
             self._pace[ended.unit.block].add(finished, ended.took_s)
@@ -187,6 +197,34 @@ class Runner:
             error = raised
         self._ended.put(_Ended(unit, result, time.monotonic() - started, error))
 
+    # ------------------------------------------------------------ cancelled
+
+    def _turns_to_compensation(self) -> bool:
+        """Once the run is cancelled and nothing runs any more: winds up what was, and puts what is done then in its place."""
+        cancelled = self._keeper.cancelled
+        if cancelled is None or self._is_compensating or self._stop.is_set:
+            return False
+        items = self._keeper.compensates()
+        for event in settled(self._scene, self._order.work, items):
+            self._append(event)
+        self._keeper.closes_gates()
+        for address, item in items.items():
+            self._scene.results.put(address, item.status, item.at, item.outputs)
+        self._scene.cancel(cancelled.who, cancelled.reason)
+        self._take_up_compensation(items)
+        return True
+
+    def _take_up_compensation(self, items: Mapping[str, ItemState]) -> None:
+        own = {address: item for address, item in items.items() if is_compensation(address)}
+        self._work = {work.block.address: work for work in self._compensation}
+        self._pace = {address: Pace() for address in self._work}
+        self._schedule = Schedule.of(_block_plan(work, own, self._order.forgiven) for work in self._compensation)
+        self._counts, self._judged = _counts(items), _counts(own)
+        self._halt = Stop(within=self._stop)
+        # Nobody was shown beforehand what it would change: it asks what the run has come to.
+        self._worker = LaneWorker(self._scene, self._journal, self._order.run, None, own, self._halt, self._keeper)
+        self._is_compensating = True
+
     # ------------------------------------------------------------ the end
 
     def _conclude(self) -> RunStatus | None:
@@ -226,18 +264,22 @@ class Runner:
 
     def _status(self) -> RunStatus:
         left = self._schedule.left()
-        if self._stop.is_set and left:
+        if self._stop.is_set and (left or self._is_yet_to_compensate()):
             return RunStatus.INTERRUPTED
         if self._keeper.is_paused and left:
             return RunStatus.PAUSED
-        if self._counts[ItemStatus.IN_DOUBT.value]:
+        if self._judged[ItemStatus.IN_DOUBT.value]:
             return RunStatus.WAITING
         if self._schedule.tripped() and left:
             return RunStatus.TRIPPED
         if left:
             return RunStatus.WAITING
-        bad = self._counts[ItemStatus.FAILED.value] + self._counts[ItemStatus.BLOCKED.value]
-        return RunStatus.FAILED if bad else RunStatus.SUCCEEDED
+        if self._judged[ItemStatus.FAILED.value] + self._judged[ItemStatus.BLOCKED.value]:
+            return RunStatus.FAILED
+        return RunStatus.CANCELLED if self._is_compensating else RunStatus.SUCCEEDED
+
+    def _is_yet_to_compensate(self) -> bool:
+        return self._keeper.cancelled is not None and not self._is_compensating
 
     def _shut_windows(self) -> tuple[datetime | None, list[ev.Event]]:
         """When the run has something to do next, by itself; and which windows are shut."""
@@ -266,10 +308,14 @@ def shut_windows(work: Sequence[BlockWork], windows: Windows, scene: Scene) -> l
     return shut if len(shut) == len(first) else []
 
 
-def _block_plan(work: BlockWork, order: Order) -> BlockPlan:
+def _workers(work: Sequence[BlockWork]) -> int:
+    return min(_MOST_WORKERS, sum(1 if w.local else max(1, w.block.fan_out.parallel) for w in work) or 1)
+
+
+def _block_plan(work: BlockWork, state: Mapping[str, ItemState], forgiven: bool) -> BlockPlan:
     block = work.block
-    waiting, failed = _where_lanes_stand(work, order.state)
-    counted = 0 if order.forgiven else failed
+    waiting, failed = _where_lanes_stand(work, state)
+    counted = 0 if forgiven else failed
     return BlockPlan(block.address, block.needs, len(work.lanes), waiting, counted, block.fan_out, work.local)
 
 
@@ -291,5 +337,5 @@ def _where_lanes_stand(work: BlockWork, state: Mapping[str, ItemState]) -> tuple
 _DONE = ItemState(ItemStatus.UNCHANGED)
 
 
-def _counts(order: Order) -> Counter[str]:
-    return Counter(state.status.value for state in order.state.values() if state.status.settled)
+def _counts(items: Mapping[str, ItemState]) -> Counter[str]:
+    return Counter(state.status.value for state in items.values() if state.status.settled)

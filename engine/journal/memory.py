@@ -143,7 +143,7 @@ class MemoryJournal(ChainedJournal):
             elif isinstance(event, RunFinished | RunResumed):
                 self._due.pop(pending.run, None)
                 self._over.discard(pending.run)
-                if isinstance(event, RunFinished) and event.status == "succeeded":
+                if isinstance(event, RunFinished) and event.status in ("succeeded", "cancelled"):
                     self._over.add(pending.run)
                 if isinstance(event, RunFinished) and event.due:
                     self._due[pending.run] = datetime.fromisoformat(event.due)

@@ -399,7 +399,7 @@ def _standing(event: RunFinished | RunResumed) -> tuple[float | None, bool]:
     """When the run is due, and whether there is still something to it."""
     if isinstance(event, RunResumed):
         return None, True
-    return datetime.fromisoformat(event.due).timestamp() if event.due else None, event.status != "succeeded"
+    return datetime.fromisoformat(event.due).timestamp() if event.due else None, event.status not in ("succeeded", "cancelled")
 
 
 def _run_row(pending: Pending, event: RunStarted) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class _Check:
         yield from check_needs(self.runbook)
         yield from self._calendars()
         before = needed_by(self.runbook)
-        blocks = {block.address: block for block in self.runbook.blocks()}
+        blocks = {block.address: block for block in self.runbook.every_block()}
         for block in blocks.values():
             yield from self._block(block, [blocks[need] for need in before.get(block.address, ()) if need in blocks])
 
@@ -62,7 +62,7 @@ class _Check:
                 yield self._unknown(
                     "calendar", calendar, self.inventory.calendars, ("windows", name, "calendar"),
                 )
-        for window in {block.window for block in self.runbook.blocks() if block.window is not None}:
+        for window in {block.window for block in self.runbook.every_block() if block.window is not None}:
             yield from self._shut_for_good(window, self.inventory)
 
     def _shut_for_good(self, window: Window, inventory: Inventory) -> Iterator[Diagnostic]:

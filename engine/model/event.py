@@ -254,8 +254,8 @@ class RunReadBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run came to a stop by itself. ``status``: succeeded, failed, tripped, waiting or paused. ``due``: when a waiting run
-    has something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
+    """The run came to a stop by itself. ``status``: succeeded, failed, tripped, waiting, paused or cancelled. ``due``: when
+    a waiting run has something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
 
     kind: ClassVar[str] = "run_finished"
     status: str
@@ -356,7 +356,7 @@ class GateEscalated(Event):
 
 @dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed, refused or skipped; ``outputs``: what later steps may use of it."""
+    """A gate is decided. ``outcome``: passed, refused, skipped or cancelled; ``outputs``: what later steps may use of it."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
@@ -413,6 +413,17 @@ class RunPaused(Event):
     who: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunCancelled(Event):
+    """Somebody ended the run for good: nothing new of its runbook starts, and its ``on_cancel`` steps are done."""
+
+    kind: ClassVar[str] = "run_cancelled"
+    is_letter: ClassVar[bool] = True
+    reason: str
+    who: str
+    via: str
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
@@ -421,14 +432,15 @@ KINDS: dict[str, type[Event]] = {
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
-        RunHeld, RunReleased, SkipOrdered, RunPaused,
+        RunHeld, RunReleased, SkipOrdered, RunPaused, RunCancelled,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
 """Kinds of events that may arrive while another process works on the run."""
 
 OF_GATES = frozenset({
-    RunStarted.kind, RunResumed.kind, RunPaused.kind, SkipOrdered.kind, *(kind for kind in KINDS if kind.startswith("gate_")),
+    RunStarted.kind, RunResumed.kind, RunPaused.kind, RunCancelled.kind, SkipOrdered.kind,
+    *(kind for kind in KINDS if kind.startswith("gate_")),
 })
 """What tells which gates of a run are open, and what keeps their run from going on."""
 

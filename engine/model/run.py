@@ -11,6 +11,7 @@ from typing import Any
 from engine.model import event as ev
 from engine.model.gate import GateState
 from engine.model.plan import split_address
+from engine.model.runbook import is_compensation
 
 
 class ItemStatus(Enum):
@@ -31,6 +32,8 @@ class ItemStatus(Enum):
     """A gate that is open."""
     PASSED = "passed"
     """A gate that was passed."""
+    CANCELLED = "cancelled"
+    """A gate that was open when the run was cancelled."""
 
     @property
     def ended_well(self) -> bool:
@@ -38,12 +41,15 @@ class ItemStatus(Enum):
 
     @property
     def settled(self) -> bool:
-        return self in _WELL or self in (ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT)
+        return self in _WELL or self in _BADLY
 
 
 _WELL = frozenset({
     ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.SKIPPED, ItemStatus.PASSED,
 })
+
+
+_BADLY = frozenset({ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT, ItemStatus.CANCELLED})
 
 
 class RunStatus(Enum):
@@ -56,6 +62,7 @@ class RunStatus(Enum):
     WAITING = "waiting"
     PAUSED = "paused"
     INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
@@ -116,6 +123,8 @@ class RunState:
     skips: dict[str, ev.SkipOrdered] = field(default_factory=dict)
     """By address, of an item or of a whole step."""
     paused: ev.RunPaused | None = None
+    cancelled: ev.RunCancelled | None = None
+    """For good. The status tells whether what is to be done then is done."""
     due: str = ""
     """When a waiting run has something to do next, ISO 8601."""
     read_back: ev.RunReadBack | None = None
@@ -150,9 +159,15 @@ class RunState:
         moved = set(self.moved())
         return [
             address for address, item in self.items.items()
-            if (item.status is ItemStatus.FAILED and address not in moved)
-            or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+            if not self.is_closed(address) and (
+                (item.status is ItemStatus.FAILED and address not in moved)
+                or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+            )
         ]
+
+    def is_closed(self, address: str) -> bool:
+        """Whether the run was cancelled, and an address is none of what is done then: nothing happens to it any more."""
+        return self.cancelled is not None and not is_compensation(address)
 
     def skip_of(self, address: str) -> ev.SkipOrdered | None:
         """Who had an address skipped: itself, or all of its step."""
@@ -295,7 +310,7 @@ def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.escalated = event
 
 
-_GATES_END = {"passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED}
+_GATES_END = {"passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED, "cancelled": ItemStatus.CANCELLED}
 
 
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -360,6 +375,12 @@ def _paused(state: RunState, event: Any, at: datetime) -> None:
         state.status, state.due = RunStatus.PAUSED, ""
 
 
+def _cancelled(state: RunState, event: Any, at: datetime) -> None:
+    state.cancelled, state.paused = event, None
+    if state.status is RunStatus.PAUSED:
+        state.status = RunStatus.WAITING
+
+
 def _tripped(state: RunState, event: Any, at: datetime) -> None:
     state.tripped = event
 
@@ -390,5 +411,5 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released, ev.SkipOrdered: _skip_ordered,
-    ev.RunPaused: _paused,
+    ev.RunPaused: _paused, ev.RunCancelled: _cancelled,
 }

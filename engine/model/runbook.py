@@ -12,6 +12,14 @@ from engine.model.gate import Gate
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
+ON_CANCEL = "on-cancel"
+"""The phase of the steps that are done when a run is cancelled. No other phase is called so."""
+
+
+def is_compensation(address: str) -> bool:
+    """Whether an address is one of what is done when a run is cancelled."""
+    return address.startswith(f"{ON_CANCEL}/")
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -133,17 +141,33 @@ class Runbook:
     """SHA-256 over the meaning, not over layout and comments."""
     known_gaps: tuple[str, ...] = ()
     """What this migration does not carry over; every report lists it."""
+    on_cancel: Phase | None = None
+    """What is done when a run is cancelled, and only then. Its blocks need all others, which is to say: come after them."""
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks in the order they stand."""
+        """All blocks of the way forward in the order they stand."""
         for phase in self.phases:
             yield from phase.blocks
 
+    def compensation(self) -> tuple[Block, ...]:
+        """The blocks of what is done when a run is cancelled."""
+        return () if self.on_cancel is None else self.on_cancel.blocks
+
+    def every_block(self) -> Iterator[Block]:
+        """Those of the way forward, then those of a cancellation."""
+        yield from self.blocks()
+        yield from self.compensation()
+
+    def every_step(self) -> Iterator[Step]:
+        """Likewise."""
+        for block in self.every_block():
+            yield from block.steps
+
     def steps(self) -> Iterator[Step]:
-        """All steps in the order they stand."""
+        """All steps of the way forward in the order they stand."""
         for block in self.blocks():
             yield from block.steps
 
     def actions(self) -> Iterator[str]:
         """The action of each step that has one."""
-        return (step.action for step in self.steps() if step.gate is None)
+        return (step.action for step in self.every_step() if step.gate is None)

@@ -41,7 +41,7 @@ _TONES: dict[ItemStatus, str] = {
     ItemStatus.CHANGED: "good", ItemStatus.RAN: "good", ItemStatus.PROVED: "good", ItemStatus.PASSED: "good",
     ItemStatus.WAITING: "info", ItemStatus.FAILED: "bad",
     ItemStatus.IN_DOUBT: "bad", ItemStatus.BLOCKED: "warn", ItemStatus.RETRYING: "warn", ItemStatus.INTENDED: "warn",
-    ItemStatus.REOPENED: "warn",
+    ItemStatus.REOPENED: "warn", ItemStatus.CANCELLED: "warn",
 }
 _RUN_TONES = {RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "bad", RunStatus.TRIPPED: "bad", RunStatus.RUNNING: "info"}
 _ORDER = {status: rank for rank, status in enumerate((*PROBLEMS, *UNFINISHED))}

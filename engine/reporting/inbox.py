@@ -49,7 +49,7 @@ def entries_of(state: RunState) -> Iterator[Entry]:
     """A run's open gates."""
     header: Mapping[str, Any] = state.started.header if state.started else {}
     for address, gate in state.gates.items():
-        if gate.is_open and gate.skipped is None:
+        if gate.is_open and gate.skipped is None and not state.is_closed(address):
             yield Entry(state.run, str(header.get("customer", "")), address, gate, state.paused)
 
 

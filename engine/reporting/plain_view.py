@@ -115,6 +115,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.GateClosed: lambda e: f"{e.address}  {e.outcome}: {e.why}",
     ev.RunHeld: lambda e: f"{e.address or 'the run'} is held by {e.owner}: {e.reason}",
     ev.RunPaused: lambda e: f"the run is {paused_by(e)}",
+    ev.RunCancelled: lambda e: f"the run is cancelled by {e.who}: {e.reason}",
     ev.SkipOrdered: lambda e: f"{e.address} is to be skipped, says {e.who}: {e.reason}",
     ev.RunReleased: lambda e: f"{e.address or 'the run'} is released by {e.who}: {e.reason}",
 }

@@ -30,7 +30,7 @@ _LISTED = 10
 """Problems of each kind that are listed."""
 _STYLES = {
     RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "alarm", RunStatus.TRIPPED: "alarm", RunStatus.WAITING: "yellow",
-    RunStatus.PAUSED: "yellow",
+    RunStatus.PAUSED: "yellow", RunStatus.CANCELLED: "yellow",
     RunStatus.INTERRUPTED: "yellow", RunStatus.RUNNING: "cyan",
 }
 _ITEM_STYLES = {
@@ -202,6 +202,8 @@ def summary_data(state: RunState) -> dict[str, Any]:
         ],
         "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
         "skips": [{"address": address, "reason": s.reason, "who": s.who, "via": s.via} for address, s in state.skips.items()],
+        "cancelled": {"reason": state.cancelled.reason, "who": state.cancelled.who, "via": state.cancelled.via}
+        if state.cancelled else None,
         "paused": {"reason": state.paused.reason, "who": state.paused.who} if state.paused else None,
         "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
         if state.tripped else None,

@@ -58,13 +58,25 @@ def act(journal: Journal, run: str, now: datetime, decide: Callable[[RunState], 
         state = fold(journal.read(run))
         events = decide(state)
         waits = state.status is RunStatus.WAITING and not any(isinstance(event, ev.RunPaused) for event in events)
-        due = now if waits else None
+        ends = any(isinstance(event, ev.RunCancelled) for event in events) and state.status is RunStatus.PAUSED
+        due = now if waits or ends else None
         if journal.append_if(run, events, state.last_seq, due):
             return state
 
 
+def refuse_closed(state: RunState, address: str) -> None:
+    """Raises ``NotAllowed`` for what a cancelled run does no more."""
+    cancelled = state.cancelled
+    if cancelled is not None and (state.status is RunStatus.CANCELLED or state.is_closed(address)):
+        raise NotAllowed(
+            f"Run {state.run} was cancelled",
+            f"By {cancelled.who}: {cancelled.reason}. What it did can still be taken back: switchover rollback {state.run}",
+        )
+
+
 def gate_at(state: RunState, address: str) -> GateState:
     """An open gate by address. Raises ``NotAllowed``."""
+    refuse_closed(state, address)
     gate = state.gates.get(address)
     if gate is None:
         known = [other for other, found in state.gates.items() if found.is_open]

@@ -21,7 +21,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import PlanHeader
-from engine.model.runbook import Runbook
+from engine.model.runbook import Block, Runbook
 from engine.ports import Action, Clock
 from engine.project import Project
 
@@ -169,7 +169,8 @@ def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
         key_id=key_id,
         windows=_spell_windows(runbook),
         known_gaps=runbook.known_gaps,
-        points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),
+        points_of_no_return=tuple(step.address for step in runbook.every_step() if step.point_of_no_return),
+        on_cancel=tuple(map(_spell_compensation, runbook.compensation())),
     )
 
 
@@ -209,7 +210,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def _spell_windows(runbook: Runbook) -> tuple[str, ...]:
     phases: dict[str, list[str]] = {}
-    for block in runbook.blocks():
+    for block in runbook.every_block():
         if block.window is not None:
             phases.setdefault(f"{block.window.name}: {block.window.describe()}", []).append(block.phase)
     return tuple(f"{window} ({', '.join(dict.fromkeys(names))})" for window, names in phases.items())
+
+
+def _spell_compensation(block: Block) -> str:
+    """``on-cancel/tell-team: mail.send, when steps.route.changed``."""
+    steps = (f"{step.action}{f', when {step.when}' if step.when else ''}" for step in block.steps)
+    return f"{block.address}: {'; '.join(steps)}"

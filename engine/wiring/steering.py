@@ -13,7 +13,7 @@ from engine.model.inventory import Inventory
 from engine.model.plan import address_of, split_address
 from engine.model.run import ItemStatus, RunState, RunStatus
 from engine.model.runbook import Runbook, Step
-from engine.wiring.gates import Account, NotAllowed
+from engine.wiring.gates import Account, NotAllowed, refuse_closed
 
 _GO_ON_BY_THEMSELVES = (RunStatus.RUNNING, RunStatus.WAITING)
 
@@ -29,6 +29,7 @@ class Said:
 
 def skip(runbook: Runbook, inventory: Inventory, state: RunState, address: str, said: Said) -> list[ev.Event]:
     """Leaves out an item, what is not done of a step, or an open gate. Raises ``NotAllowed`` with what to do instead."""
+    refuse_closed(state, address)
     refuse_rollback(state, "skip", "What is not to be undone is left out with --limit when the rollback is planned.")
     step = _step_at(runbook, address)
     found = list(_addresses(runbook, inventory, state, step, address))
@@ -67,8 +68,26 @@ def why_no_skip(state: RunState, address: str, now: datetime) -> str:
     return ""
 
 
+def cancel(state: RunState, said: Said) -> list[ev.Event]:
+    """Ends the run for good. Raises ``NotAllowed`` when it is over, or being ended already."""
+    refuse_rollback(state, "cancel", "Interrupt it where it runs, or leave it as it is.")
+    if state.cancelled is not None and state.status is not RunStatus.CANCELLED:
+        raise NotAllowed(
+            f"Run {state.run} is cancelled already",
+            f"By {state.cancelled.who}: {state.cancelled.reason}. What is done then goes on with: switchover resume {state.run}",
+        )
+    refuse_closed(state, "")
+    if state.status is RunStatus.SUCCEEDED:
+        raise NotAllowed(
+            f"Run {state.run} is over",
+            f"It ended well, so there is nothing to cancel. What it did is taken back with: switchover rollback {state.run}",
+        )
+    return [ev.RunCancelled(said.reason, said.account.name, said.account.via)]
+
+
 def pause(state: RunState, said: Said) -> list[ev.Event]:
     """Lets the run stand still until somebody takes it up. Raises ``NotAllowed`` when it stands still already."""
+    refuse_closed(state, "")
     if state.paused is not None:
         raise NotAllowed("It is paused already", f"By {state.paused.who}{_because(state.paused.reason)}. It goes on with: "
                                                  f"switchover resume {state.run}")
@@ -89,10 +108,10 @@ def _because(reason: str) -> str:
 
 def _step_at(runbook: Runbook, address: str) -> Step:
     name = split_address(address)[0]
-    steps = {step.address: step for step in runbook.steps()}
+    steps = {step.address: step for step in runbook.every_step()}
     if name in steps:
         return steps[name]
-    group = next((block for block in runbook.blocks() if block.address == name), None)
+    group = next((block for block in runbook.every_block() if block.address == name), None)
     if group is not None:
         inside = offered([step.address for step in group.steps])
         raise NotAllowed("Nothing to skip there", f"{name} is a group; its steps are skipped one by one. {inside}")
@@ -103,7 +122,7 @@ def _addresses(
     runbook: Runbook, inventory: Inventory, state: RunState, step: Step, address: str
 ) -> Iterator[str]:
     """The addresses that one names: itself, or those of all items. Raises ``NotAllowed`` for an item there is not."""
-    block = next(block for block in runbook.blocks() if step in block.steps)
+    block = next(block for block in runbook.every_block() if step in block.steps)
     key = split_address(address)[1]
     if block.fan_out.for_each is None:
         if key is not None:

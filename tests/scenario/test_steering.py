@@ -42,6 +42,17 @@ phases:
 {PUT.format(name="put")}"""
 
 
+ON_CANCEL = """\
+on_cancel:
+  - {name: agree, title: Put a file all the same, approval: {by: partner, four_eyes: false}}
+  - name: put-then
+    action: phone.config
+    for_each: phones
+    when: run.cancelled.reason == 'withdrew' and not steps.put.changed
+    with: {connection: files, mac: "{{ item.mac }}", vendor: yealink, model: T46S}
+"""
+
+
 def project(home: Path, runbook: str) -> Path:
     """A project with a run that waits for the partner."""
     (home / "runbooks").mkdir()
@@ -103,3 +114,40 @@ def test_what_does_not_count_is_refused_with_the_reason(
     assert ended.code == code, ended.err
     assert said in " ".join(ended.err.split())
     assert "Traceback" not in ended.err
+
+
+def test_a_cancelled_run_does_what_is_done_then_and_is_over(tmp_path: Path) -> None:
+    """The plan named it apart, its gates are acted at as usual, and nothing else can be said of the run but a rollback."""
+    home = project(tmp_path, RUNBOOK + ON_CANCEL)
+    planned = switchover(home, "plan", "runbooks/move.yml", "-i", "inventories/acme").must(0).out
+    assert "Only if the run is cancelled" in planned
+    assert "on-cancel/put-then: phone.config, when run.cancelled.reason == 'withdrew'" in " ".join(planned.split())
+    run = begun(home)
+    waits = switchover(home, "cancel", run, "--reason", "withdrew").must(6)
+    assert "Put a file all the same" in waits.out
+    assert "was cancelled" in switchover(home, "approve", run, "ask/sign-off", "--as", "partner").must(4).err
+    assert "was cancelled" in switchover(home, "skip", run, "work/put", "--reason", "x").must(4).err
+    assert "Partner signs" not in switchover(home, "inbox").must(0).out
+    switchover(home, "approve", run, "on-cancel/agree", "--as", "partner").must(0)
+    ended = switchover(home, "resume", "--all-due").must(0)
+    assert f"Run {run} cancelled" in ended.out
+    assert [path.name for path in (home / "out").iterdir()] == ["805ec0000001.cfg"]
+    for words in (("resume", run), ("retry", run), ("pause", run), ("cancel", run, "--reason", "again"),
+                  ("skip", run, "on-cancel/agree", "--reason", "x")):
+        refused = switchover(home, *words).must(4)
+        assert f"Run {run} was cancelled" in refused.err
+        assert "withdrew" in refused.err
+    assert switchover(home, "resume", "--all-due").must(0).out == ""
+    switchover(home, "rollback", run, "--yes").must(0)
+    assert list((home / "out").iterdir()) == []
+
+
+def test_where_no_process_is_at_work_the_command_itself_ends_the_run(tmp_path: Path) -> None:
+    """With 0, once what is done then is done."""
+    slow = RUNBOOK.replace("approval: {by: partner, within: 2 days}", "wait: {signal: never}")
+    home = project(tmp_path, slow + ON_CANCEL.replace("  - {name: agree, title: Put a file all the same, "
+                                                      "approval: {by: partner, four_eyes: false}}\n", ""))
+    run = begun(home)
+    ended = switchover(home, "cancel", run, "--reason", "withdrew").must(0)
+    assert f"Run {run} cancelled" in ended.out
+    assert [path.name for path in (home / "out").iterdir()] == ["805ec0000001.cfg"]

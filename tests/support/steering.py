@@ -12,7 +12,7 @@ from engine.model.event import Event
 from engine.model.plan import PlannedItem
 from engine.model.run import RunState, RunStatus
 from engine.wiring.gates import Account, act, answer, vote
-from engine.wiring.steering import Said, pause, skip
+from engine.wiring.steering import Said, cancel, pause, skip
 from tests.support.shelf import Shelf, World
 
 PEOPLE: Mapping[str, Mapping[str, object]] = {
@@ -66,6 +66,9 @@ class Steered:
 
     def pause(self, reason: str = "lunch") -> None:
         self.act(lambda state: pause(state, self.said(reason)))
+
+    def cancel(self, reason: str = "customer withdrew") -> None:
+        self.act(lambda state: cancel(state, self.said(reason)))
 
     def vote(self, who: str, at: str, choice: str = "approve", comment: str = "") -> None:
         now = self.world.clock.now()

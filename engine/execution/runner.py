@@ -48,6 +48,8 @@ class Order:
     """The run's own."""
     closing: Callable[[], Sequence[ev.Event]] | None = None
     """A last look at everything, once nothing is left to do: what it finds amiss are failures."""
+    unforgiven: frozenset[str] = frozenset()
+    """Blocks whose failures count all the same when the others' are forgiven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Runner:
         self._scene, self._journal, self._order, self._windows, self._stop = scene, journal, order, windows, stop
         self._halt = Stop(within=stop)
         self._work = {work.block.address: work for work in order.work}
-        self._schedule = Schedule.of(_block_plan(work, order.state, order.forgiven) for work in order.work)
+        self._schedule = Schedule.of(self._block_plan(work, order.state) for work in order.work)
         self._pace = {address: Pace() for address in self._work}
         self._counts = _counts(order.state)
         self._judged = self._counts
@@ -218,7 +220,7 @@ class Runner:
         own = {address: item for address, item in items.items() if is_compensation(address)}
         self._work = {work.block.address: work for work in self._compensation}
         self._pace = {address: Pace() for address in self._work}
-        self._schedule = Schedule.of(_block_plan(work, own, self._order.forgiven) for work in self._compensation)
+        self._schedule = Schedule.of(self._block_plan(work, own) for work in self._compensation)
         self._counts, self._judged = _counts(items), _counts(own)
         self._halt = Stop(within=self._stop)
         # Nobody was shown beforehand what it would change: it asks what the run has come to.
@@ -278,6 +280,12 @@ class Runner:
             return RunStatus.FAILED
         return RunStatus.CANCELLED if self._is_compensating else RunStatus.SUCCEEDED
 
+    def _block_plan(self, work: BlockWork, state: Mapping[str, ItemState]) -> BlockPlan:
+        block = work.block
+        waiting, failed = _where_lanes_stand(work, state)
+        counted = 0 if self._order.forgiven and block.address not in self._order.unforgiven else failed
+        return BlockPlan(block.address, block.needs, len(work.lanes), waiting, counted, block.fan_out, work.local)
+
     def _is_yet_to_compensate(self) -> bool:
         return self._keeper.cancelled is not None and not self._is_compensating
 
@@ -310,13 +318,6 @@ def shut_windows(work: Sequence[BlockWork], windows: Windows, scene: Scene) -> l
 
 def _workers(work: Sequence[BlockWork]) -> int:
     return min(_MOST_WORKERS, sum(1 if w.local else max(1, w.block.fan_out.parallel) for w in work) or 1)
-
-
-def _block_plan(work: BlockWork, state: Mapping[str, ItemState], forgiven: bool) -> BlockPlan:
-    block = work.block
-    waiting, failed = _where_lanes_stand(work, state)
-    counted = 0 if forgiven else failed
-    return BlockPlan(block.address, block.needs, len(work.lanes), waiting, counted, block.fan_out, work.local)
 
 
 def _where_lanes_stand(work: BlockWork, state: Mapping[str, ItemState]) -> tuple[tuple[int, ...], int]:

@@ -18,7 +18,7 @@ from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.gate import GATE_KINDS
 from engine.model.plan import digest
-from engine.model.runbook import ON_CANCEL, Block, FanOut, Input, Limit, Phase, Retry, Runbook, Step
+from engine.model.runbook import ON_CANCEL, Block, FanOut, Input, Limit, Phase, Precedence, Retry, Runbook, Step
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
@@ -82,6 +82,9 @@ class _Reader:
             inputs={name: self._input(name, raw) for name, raw in data.get("inputs", {}).items()},
             digest=digest(data),
             known_gaps=tuple(data.get("known_gaps", ())),
+            strict=data.get("order") == "strict",
+            overridden_by=tuple(data.get("overrides", {}).get("by", ())),
+            precedences=tuple(_precedence(raw, ("must_precede", n)) for n, raw in enumerate(data.get("must_precede", ()))),
             on_cancel=self._on_cancel(data.get("on_cancel", ()), phases, windows),
         )
 
@@ -226,6 +229,12 @@ class _Reader:
     def _problem(self, summary: str, detail: str, path: DataPath, hint: str = "") -> None:
         span = self.document.source.value(path)
         self.problems.append(Diagnostic(summary, detail, span, self.document.source.line(span.line), hint))
+
+
+def _precedence(raw: Any, path: DataPath) -> Precedence:
+    if isinstance(raw, list):
+        return Precedence(raw[0], raw[1], path)
+    return Precedence(raw["first"], raw["then"], path, _expression(raw.get("when")), raw.get("why", ""), is_pair=False)
 
 
 def _names(entries: Sequence[Any], path: DataPath) -> Iterable[tuple[str, DataPath]]:

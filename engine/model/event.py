@@ -424,6 +424,21 @@ class RunCancelled(Event):
     via: str
 
 
+@dataclass(frozen=True, slots=True)
+class OrderOverridden(Event):
+    """Somebody who may let the order be gone against that the runbook insists on. ``doing``: what was let happen at ``address``;
+    ``via``: how it is known who that was."""
+
+    kind: ClassVar[str] = "order_overridden"
+    is_letter: ClassVar[bool] = True
+    address: str
+    doing: str
+    who: str
+    role: str
+    via: str
+    reason: str
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
@@ -433,6 +448,7 @@ KINDS: dict[str, type[Event]] = {
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateVoted, GateAnswered, GateReported, SignalReceived, GateReminded, GateEscalated, GateClosed,
         RunHeld, RunReleased, SkipOrdered, RunPaused, RunCancelled,
+        OrderOverridden,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)

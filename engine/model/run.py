@@ -111,6 +111,7 @@ class RunState:
     items: dict[str, ItemState] = field(default_factory=dict)
     tripped: ev.GuardTripped | None = None
     overrides: list[ev.WindowOverridden] = field(default_factory=list)
+    order_overrides: list[ev.OrderOverridden] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
@@ -204,6 +205,10 @@ def _resumed(state: RunState, event: Any, at: datetime) -> None:
 
 def _overridden(state: RunState, event: Any, at: datetime) -> None:
     state.overrides.append(event)
+
+
+def _order_overridden(state: RunState, event: Any, at: datetime) -> None:
+    state.order_overrides.append(event)
 
 
 def _window_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -411,5 +416,5 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateReported: _of_gate(lambda gate, event: gate.reports.append(event)),
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released, ev.SkipOrdered: _skip_ordered,
-    ev.RunPaused: _paused, ev.RunCancelled: _cancelled,
+    ev.RunPaused: _paused, ev.RunCancelled: _cancelled, ev.OrderOverridden: _order_overridden,
 }

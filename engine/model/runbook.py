@@ -127,6 +127,23 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Precedence:
+    """The step ``then`` never runs unless ``first`` has ended well before it, where ``when`` holds. ``why`` is for people."""
+
+    first: str
+    then: str
+    path: DataPath
+    when: str | None = None
+    why: str = ""
+    is_pair: bool = True
+    """Whether it is written as a list of two."""
+
+    def place(self, key: str) -> DataPath:
+        """Where ``first`` or ``then`` stands."""
+        return (*self.path, ("first", "then").index(key) if self.is_pair else key)
+
+
+@dataclass(frozen=True, slots=True)
 class Runbook:
     """One type of migration, for any customer."""
 
@@ -143,6 +160,22 @@ class Runbook:
     """What this migration does not carry over; every report lists it."""
     on_cancel: Phase | None = None
     """What is done when a run is cancelled, and only then. Its blocks need all others, which is to say: come after them."""
+
+    strict: bool = False
+    """No step is left out, put before another or done twice without an override."""
+    overridden_by: tuple[str, ...] = ()
+    """Roles that may go against the order; empty: nobody."""
+    precedences: tuple[Precedence, ...] = ()
+
+    def guards(self, step: str) -> bool:
+        """Whether a step may not be passed by: in a strict runbook none, else none that must precede another."""
+        return self.strict or any(rule.first == step for rule in self.precedences)
+
+    def guarded_blocks(self) -> frozenset[str]:
+        """Blocks with a step that may not be passed by: their failures keep the run from going on, however often it is taken
+        up."""
+        blocks = self.every_block()
+        return frozenset(block.address for block in blocks if any(self.guards(step.address) for step in block.steps))
 
     def blocks(self) -> Iterator[Block]:
         """All blocks of the way forward in the order they stand."""

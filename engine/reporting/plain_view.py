@@ -116,6 +116,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunHeld: lambda e: f"{e.address or 'the run'} is held by {e.owner}: {e.reason}",
     ev.RunPaused: lambda e: f"the run is {paused_by(e)}",
     ev.RunCancelled: lambda e: f"the run is cancelled by {e.who}: {e.reason}",
+    ev.OrderOverridden: lambda e: f"against the order, let by {e.who}: {e.doing}: {e.reason}",
     ev.SkipOrdered: lambda e: f"{e.address} is to be skipped, says {e.who}: {e.reason}",
     ev.RunReleased: lambda e: f"{e.address or 'the run'} is released by {e.who}: {e.reason}",
 }

@@ -125,6 +125,7 @@ def _note(outcome: Outcome, event: ev.Event, status: ItemStatus, at: datetime) -
 _OF_PEOPLE = frozenset({
     ev.GateOpened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.SignalReceived, ev.GateEscalated, ev.GateClosed, ev.RunHeld,
     ev.RunReleased, ev.SkipOrdered, ev.RunPaused, ev.RunCancelled,
+    ev.OrderOverridden,
 })
 """What people and the outside world did, told in the run's timeline."""
 

@@ -201,6 +201,10 @@ def summary_data(state: RunState) -> dict[str, Any]:
             for address, item in state.items.items() if item.status in PROBLEMS
         ],
         "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
+        "order_overrides": [
+            {"address": o.address, "doing": o.doing, "who": o.who, "role": o.role, "via": o.via, "reason": o.reason}
+            for o in state.order_overrides
+        ],
         "skips": [{"address": address, "reason": s.reason, "who": s.who, "via": s.via} for address, s in state.skips.items()],
         "cancelled": {"reason": state.cancelled.reason, "who": state.cancelled.who, "via": state.cancelled.via}
         if state.cancelled else None,

@@ -69,7 +69,9 @@ def decisions(state: RunState) -> list[str]:
     """What people decided about the run as a whole or against its order, in sentences: it stands in every report."""
     cancelled = state.cancelled
     ended = [f"The run was cancelled by {cancelled.who} ({cancelled.via}): {cancelled.reason}"] if cancelled else []
-    return ended + [f"{address} was skipped by {skip.who} ({skip.via}): {skip.reason}" for address, skip in state.skips.items()]
+    against = [f"Against the order: {o.doing}. Let by {o.who} ({o.role}; {o.via}): {o.reason}" for o in state.order_overrides]
+    skipped = [f"{address} was skipped by {skip.who} ({skip.via}): {skip.reason}" for address, skip in state.skips.items()]
+    return ended + against + skipped
 
 
 def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:

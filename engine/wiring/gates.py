@@ -92,20 +92,25 @@ def voter_at(gate: GateState, account: Account) -> Voter:
     certain = account.voter(gate)
     if certain is not None:
         return certain
-    people = gate.people
+    return person_of(gate.people, account, "Not yours to decide", "those who are asked", "--as")
+
+
+def person_of(people: Sequence[Mapping[str, Any]], account: Account, refused: str, whom: str, option: str) -> Voter:
+    """Whom of ``people`` an account acts as. Raises ``NotAllowed`` as ``voter_at`` does; ``refused``, ``whom`` and ``option`` are
+    its words."""
     if account.person:
         wanted = [p for p in people if account.person in (p.get("role"), p.get("name"), p.get("email"))]
     else:
         wanted = [p for p in people if account.name in p.get("logins", ())]
     asked = ", ".join(f"{p.get('name')} ({p.get('role')})" for p in people)
     if not wanted:
-        why = f"{account.person} is not among those who are asked" if account.person else \
-            f"No one of those who are asked is known by the account {account.name}"
-        raise NotAllowed("Not yours to decide", f"{why}: {asked}. Say for whom you act with --as ROLE.")
+        why = f"{account.person} is not among {whom}" if account.person else \
+            f"No one of {whom} is known by the account {account.name}"
+        raise NotAllowed(refused, f"{why}: {asked}. Say for whom you act with {option} ROLE.")
     person = wanted[0]
     if person.get("logins") and account.name not in person["logins"]:
         raise NotAllowed(
-            "Not yours to decide",
+            refused,
             f"{person.get('name')} acts by the account {' or '.join(person['logins'])}, and this is {account.name}.",
         )
     unproved = "" if person.get("logins") else ", which the inventory ties to nobody"

@@ -317,11 +317,18 @@ def resume(
         state = fold(journal.read(state.run))
         order = Order(
             state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
-            stage.loaded.project.run_folder(state.run),
+            stage.loaded.project.run_folder(state.run), unforgiven=_unforgiven(stage, first),
         )
         return _run(stage, journal, order, ignore_window, stop)
     finally:
         journal.release(lease)
+
+
+def _unforgiven(stage: Stage, first: Sequence[ev.Event]) -> frozenset[str]:
+    """Blocks whose failures the runbook's order does not let be passed over, unless somebody who may let it."""
+    if stage.past is not None or any(isinstance(event, ev.OrderOverridden) for event in first):
+        return frozenset()
+    return stage.loaded.runbook.guarded_blocks()
 
 
 def _requester(state: RunState) -> str:

@@ -27,6 +27,21 @@ def roles_of(gate: Gate) -> tuple[str, ...]:
     return () if isinstance(gate, Wait) else gate.roles
 
 
+def outputs_of(gate: Gate) -> frozenset[str] | None:
+    """Names that later steps may use of a gate; None where only what comes in can tell."""
+    if isinstance(gate, Form):
+        return frozenset(map(str, gate.schema.get("properties", ()))) if _is_closed(gate.schema) else None
+    if isinstance(gate, Approval):
+        return frozenset(("approved_by",))
+    return frozenset(("outcome", "evidence")) if isinstance(gate, ManualTask) else None
+
+
+def _is_closed(schema: Mapping[str, Any]) -> bool:
+    """Whether a form asks for the names of its ``properties`` alone: parts of it may bring in others."""
+    brings = {"allOf", "anyOf", "oneOf", "if", "then", "else", "$ref", "patternProperties", "dependentSchemas"}
+    return not brings & schema.keys() and not schema.get("additionalProperties")
+
+
 def _approval(raw: Mapping[str, Any]) -> Approval:
     return Approval(
         _roles(raw), raw.get("quorum", 1), raw.get("four_eyes", True), tuple(raw.get("covers", ())), raw.get("message", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from engine.language.gate_reader import outputs_of
 from engine.language.nearest import did_you_mean, listed, offered
 from engine.language.template_errors import Words, yaml_diagnostic
 from engine.language.template_names import Reference
@@ -39,8 +40,8 @@ class NameCheck:
     runbook: Runbook
     inventory: Inventory | None
     variables: frozenset[str]
-    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Step, by its name -> the outputs its action declares."""
+    outputs: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    """Step, by its name -> the outputs its action or gate declares; None: only the run can tell."""
     _fields: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -54,9 +55,11 @@ class NameCheck:
                 own = item.fields.get("vars")
                 if isinstance(own, Mapping):
                     names.update(str(name) for name in own)
-        told: dict[str, frozenset[str]] = {}
+        told: dict[str, frozenset[str] | None] = {}
         for step in runbook.every_step():
-            told[step.name] = told.get(step.name, frozenset()) | (outputs or {}).get(step.action, frozenset())
+            declared = (outputs or {}).get(step.action, frozenset()) if step.gate is None else outputs_of(step.gate)
+            known = told.get(step.name, frozenset())
+            told[step.name] = None if known is None or declared is None else known | declared
         return cls(runbook, inventory, frozenset(names), told)
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
@@ -159,7 +162,7 @@ class NameCheck:
         if reference.fields[1:2] != ("outputs",) or len(reference.fields) < 3:
             return None
         name, known = reference.fields[2], self.outputs.get(step, frozenset())
-        return None if name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
+        return None if known is None or name in known else _missing(f"steps.{reference.fields[0]}.outputs", name, known, "")
 
     def _owner(self, root: str, scope: Scope) -> str:
         if root == "item":

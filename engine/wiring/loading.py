@@ -94,6 +94,11 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
             return list(load(project, Named(runbook, inventory, given)).warnings)
         except InvalidInput as invalid:
             return list(invalid.diagnostics)
+    return check_runbook_files(project, runbook, None)
+
+
+def check_runbook_files(project: Project, runbook: Path, inventory: Inventory | None) -> list[Diagnostic]:
+    """Every problem of a runbook and the templates it uses, held against an inventory that has been read, when there is one."""
     try:
         draft = read_runbook(existing(runbook, "runbook"), project.display(runbook))
     except InvalidInput as invalid:
@@ -101,7 +106,8 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
     if draft.runbook is None:
         return list(draft.problems)
     specs = specs_of(catalog(draft.runbook.actions()), draft.runbook)
-    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates, project.display))])
+    templates = Templates(project.templates, project.display)
+    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, inventory, templates)])
 
 
 def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:

@@ -151,3 +151,23 @@ def test_what_must_precede_is_guarded_where_the_order_is_free_otherwise(tmp_path
     given = ("plan", "runbooks/move.yml", "-i", "inventories/acme", "--limit")
     assert "--limit leaves out ask/lift, and work/put comes after it" in switchover(home, *given, "work").must(4).err
     switchover(home, *given, "ask/lift", "--limit", "work").must(0)
+
+
+def test_lint_shows_the_way_round_and_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    """For people with the place, for programs with the rule; and nothing for what is proved."""
+    asked = "must_precede: [[ask/lift, work/put]]\n"
+    home = strict(tmp_path, RUNBOOK.replace("order: strict\n", asked))
+    assert "1 runbook: ok, by 1 rule" in switchover(home, "lint").must(0).out
+    path = home / "runbooks" / "move.yml"
+    path.write_text(path.read_text().replace("name: lift, task", "name: lift, when: steps.form.outputs.route == 'vo', task"))
+    found = switchover(home, "lint", "runbooks/move.yml", "-i", "inventories/acme").must(3)
+    told = " ".join(found.err.split())
+    assert "error: SW101 Can run without what must precede it runbooks/move.yml:4:16" in told
+    assert "It is so when steps.form.outputs.route is" in told
+    assert "Then these run, in this order: ask/form, work/put." in told
+    entry = switchover(home, "lint", "--output", "json").must(3).json["findings"][0]
+    assert (entry["rule"], entry["line"], entry["severity"]) == ("SW101", 4, "error")
+    path.write_text(path.read_text().replace(asked, asked.rstrip() + "  # noqa: SW101 the lift is somebody else's\n"))
+    switchover(home, "lint").must(0)
+    path.write_text(path.read_text().replace("phone.config", "phone.cnfig"))
+    assert "No action is called 'phone.cnfig'" in switchover(home, "lint").must(3).err

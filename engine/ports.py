@@ -397,6 +397,11 @@ class Journal(Protocol):
         """Whether somebody added a letter past number ``after``. Cheap: the process at work asks every second."""
         ...
 
+    def letters_met(self, run: str) -> int:
+        """How many times something durable turned out to have letters before it that came since this process wrote last.
+        Costs nothing, so that it can be asked before every effect: an effect must not follow a letter that forbids it."""
+        ...
+
     def due_runs(self, now: datetime) -> list[RunInfo]:
         """Waiting runs that have something to do at ``now``, the longest due first. One indexed query."""
         ...

@@ -14,6 +14,7 @@ from engine.ports import Journal
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import Account, act
+from engine.wiring.order import Override
 from engine.wiring.runs import actor, open_journal, read_run
 
 as_option = click.option(
@@ -24,6 +25,18 @@ as_option = click.option(
 def account_of(person: str) -> Account:
     """Who runs this, and for whom."""
     return Account(actor(), person)
+
+
+def reason_of(reason: str) -> str:
+    """A reason that says something. Raises ``UsageError``."""
+    if not reason.strip():
+        raise click.UsageError("--reason wants words: they stand in the journal and in every report.")
+    return reason.strip()
+
+
+def override_of(person: str | None, reason: str) -> Override | None:
+    """Whose word it is that the order may be gone against; None when nobody gave it. Raises ``UsageError`` without a reason."""
+    return None if person is None else Override(account_of(person), reason_of(reason))
 
 
 @contextmanager

@@ -10,17 +10,20 @@ from typing import Any
 
 import click
 
-from engine.cli.acting import account_of, as_option, at_run, told
-from engine.cli.options import parse_given
+from engine.cli.acting import account_of, as_option, at_run, override_of, told
+from engine.cli.options import override_option, parse_given
 from engine.cli.output import data, say, wants_color
 from engine.cli.prompt import ask
 from engine.language.yaml_reader import parse_yaml
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import SwitchoverError
+from engine.model.event import Event
 from engine.model.gate import GateState
 from engine.reporting.diagnostics import format_diagnostics
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import answer, answer_from, answer_problems, gate_at
+from engine.wiring.order import Guarded
+from engine.wiring.runs import load_pinned
 
 
 @click.command("answer")
@@ -30,13 +33,24 @@ from engine.wiring.gates import answer, answer_from, answer_problems, gate_at
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="One field of the form. May be repeated.")
 @click.option("--file", type=click.Path(path_type=Path), help="The whole answer, YAML or JSON.")
 @click.option("--correct", is_flag=True, help="Correct an answer given before: a new version, the old one stays on record.")
-def command(run: str, address: str, person: str, given: tuple[str, ...], file: Path | None, correct: bool) -> int:
+@click.option("--reason", default="", help="Why the order may be gone against; with --override.")
+@override_option
+def command(
+    run: str, address: str, person: str, given: tuple[str, ...], file: Path | None, correct: bool, reason: str,
+    override: str | None,
+) -> int:
     """Answer the form of RUN at ADDRESS: from --file, from --set, or asked field by field at a terminal."""
     account, clock = account_of(person), SystemClock()
-    with at_run(run) as (_, journal, state):
+    with at_run(run) as (project, journal, state):
         gate = gate_at(state, address)
+        allowed: list[Event] = []
+        if correct and not gate.is_open:
+            loaded = load_pinned(project, state, templates=False)
+            allowed = Guarded(loaded.runbook, loaded.inventory, override_of(override, reason)).corrected(address)
         values = values_of(gate, given, file)
-        told(journal, state.run, lambda found: answer(found, address, account, clock.now(), values, correct=correct))
+        told(journal, state.run, lambda found: [
+            *allowed, *answer(found, address, account, clock.now(), values, correct=correct)
+        ])
         data(f"Answered: {address} of run {state.run}")
     return 0
 

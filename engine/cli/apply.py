@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from engine.cli.acting import override_of
 from engine.cli.options import (
     ignore_window_option,
     inventory_option,
@@ -15,6 +16,7 @@ from engine.cli.options import (
     limit_option,
     log_option,
     output_option,
+    override_option,
     parse_given,
     set_option,
     yes_option,
@@ -30,6 +32,7 @@ from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.loading import Loaded, Named, existing, header_of, load
+from engine.wiring.order import Guarded, Override
 from engine.wiring.runs import (
     PLAN_FILE,
     Begin,
@@ -51,24 +54,27 @@ from engine.wiring.runs import (
 @limit_option
 @lab_option
 @yes_option
+@click.option("--reason", default="", help="Why the order may be gone against; with --override.")
+@override_option
 @ignore_window_option
 @output_option
 @log_option
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files in the plan.")
 def command(
     target: Path, inventory: Path | None, given: tuple[str, ...], limit: tuple[str, ...], lab: bool, yes: bool,
-    ignore_window: str | None, output: str, log: Path | None, verbose: bool,
+    reason: str, override: str | None, ignore_window: str | None, output: str, log: Path | None, verbose: bool,
 ) -> int:
     """Apply a saved PLAN, exactly; or plan RUNBOOK for an inventory, show it, ask, and apply it."""
     project = find_project(target)
     watch = Watch(output, log, yes=yes, ignore_window=_reason(ignore_window), verbose=verbose)
+    by = override_of(override, reason)
     if _is_plan(target):
         if inventory is not None or given or limit or lab:
             raise click.UsageError("A saved plan knows its inventory, inputs and limits: give the plan alone.")
-        return _apply_plan(project, target, watch)
+        return _apply_plan(project, target, watch, by)
     if inventory is None:
         raise click.UsageError(f"{target} is no saved plan. A runbook is applied to an inventory: give one with -i FOLDER.")
-    return _apply_runbook(project, Named(target, inventory, parse_given(given), limit, lab), watch)
+    return _apply_runbook(project, Named(target, inventory, parse_given(given), limit, lab), watch, by)
 
 
 def _is_plan(target: Path) -> bool:
@@ -82,7 +88,7 @@ def _reason(ignore_window: str | None) -> str | None:
     return ignore_window
 
 
-def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
+def _apply_plan(project: Project, path: Path, watch: Watch, by: Override | None) -> int:
     saved = read_plan(path)
     header = saved.header
     if header.rollback_of:
@@ -91,6 +97,7 @@ def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
         return apply_back(project, saved, watch)
     named = Named(project.root / header.runbook, project.root / header.inventory, {}, header.limit, header.lab)
     loaded = load(project, named, header.inputs)
+    allowed = Guarded(loaded.runbook, loaded.inventory, by).left_out(header.limit)
     stop = Stop()
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
@@ -104,13 +111,14 @@ def _apply_plan(project: Project, path: Path, watch: Watch) -> int:
         with PlanWriter(folder / PLAN_FILE, header) as writer:
             for item in saved.items:
                 writer.add(item)
-        begin = Begin(run, header, saved.totals, expectations(saved.items), watch.ignore_window)
+        begin = Begin(run, header, saved.totals, expectations(saved.items), watch.ignore_window, allowed)
         return begin_run(stage, journal, begin, watch, stop)
 
 
-def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
+def _apply_runbook(project: Project, named: Named, watch: Watch, by: Override | None) -> int:
     loaded = load(project, named)
     print_warnings(loaded.warnings)
+    allowed = Guarded(loaded.runbook, loaded.inventory, by).left_out(named.limit)
     stop = Stop()
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
@@ -125,7 +133,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch) -> int:
         if not watch.yes and not _agreed(loaded, made):
             say("Nothing was applied.")
             return 0
-        begin = Begin(run, header, made.totals, made.expected, watch.ignore_window)
+        begin = Begin(run, header, made.totals, made.expected, watch.ignore_window, allowed)
         return begin_run(stage, journal, begin, watch, stop)
 
 

@@ -16,6 +16,7 @@ from engine import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("engine.cli.init", "Start a project folder of your own."),
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
+    "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
@@ -36,6 +37,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signal": ("engine.cli.signal", "Tell a run that something has happened outside."),
     "hold": ("engine.cli.hold", "Keep a run, a phase or a step from starting anything."),
     "release": ("engine.cli.release", "End a hold."),
+    "pause": ("engine.cli.pause", "Let a run stand still until somebody takes it up."),
+    "skip": ("engine.cli.skip", "Leave out an item, a step or an open gate of a run."),
+    "cancel": ("engine.cli.cancel", "End a run for good, and do what its runbook says then."),
     "watch": ("engine.cli.watch", "Stay, and go on with each waiting run when it is due."),
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),

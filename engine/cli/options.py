@@ -36,6 +36,10 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 ignore_window_option = click.option(
     "--ignore-window", metavar="REASON", help="Start outside the window. The reason is journalled and stands in the report."
 )
+override_option = click.option(
+    "--override", metavar="PERSON",
+    help="Go against the order that the runbook insists on: who lets it, by role or name. It has to be you. Needs --reason.",
+)
 log_option = click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write the engine's log, JSON lines.")
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from engine.cli.acting import override_of
 from engine.cli.options import (
     inventory_option,
     lab_option,
     limit_option,
     output_option,
+    override_option,
     parse_given,
     runbook_argument,
     set_option,
@@ -22,6 +24,7 @@ from engine.execution.stop import Stop
 from engine.planning.plan_file import PlanWriter
 from engine.project import find_project
 from engine.wiring.loading import Named, header_of, load
+from engine.wiring.order import Guarded
 from engine.wiring.runs import open_journal, open_stage
 
 
@@ -31,18 +34,22 @@ from engine.wiring.runs import open_journal, open_stage
 @set_option
 @limit_option
 @lab_option
+@click.option("--reason", default="", help="Why the order may be gone against; with --override.")
+@override_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Save the plan, to apply it later.")
 @output_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files.")
 def command(
     runbook: Path, inventory: Path, given: tuple[str, ...], limit: tuple[str, ...], lab: bool,
-    out: Path | None, output: str, detailed_exitcode: bool, verbose: bool,
+    reason: str, override: str | None, out: Path | None, output: str, detailed_exitcode: bool, verbose: bool,
 ) -> int:
     """Read the real systems and show, item by item, what RUNBOOK would change. Writes nothing anywhere."""
     project = find_project(runbook)
     loaded = load(project, Named(runbook, inventory, parse_given(given), limit, lab))
     print_warnings(loaded.warnings)
+    # Only looked at; whoever applies it has to be let as well, on record.
+    Guarded(loaded.runbook, loaded.inventory, override_of(override, reason)).left_out(limit)
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, read_only=True)) if project.journal.exists() else None
         stage = stack.enter_context(open_stage(loaded, journal, "plan", Stop(), passing=out is None))

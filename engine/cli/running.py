@@ -26,8 +26,8 @@ from engine.reporting.summary import format_summary, summary_data
 from engine.wiring.runs import Begin, Stage, start
 
 EXIT_CODES = {
-    RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 5, RunStatus.WAITING: 6, RunStatus.TRIPPED: 7, RunStatus.INTERRUPTED: 130,
-    RunStatus.RUNNING: 1,
+    RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 5, RunStatus.WAITING: 6, RunStatus.PAUSED: 6, RunStatus.TRIPPED: 7,
+    RunStatus.INTERRUPTED: 130, RunStatus.RUNNING: 1, RunStatus.CANCELLED: 0,
 }
 
 
@@ -176,6 +176,8 @@ def finish(journal: Journal, run: str, status: RunStatus, watch: Watch, followed
         data(format_summary(state, color=wants_color(), width=width))
     elif watch.output == "json":
         data_json(summary_data(state))
+    if status is RunStatus.PAUSED:
+        say(f"Paused. What was running has finished; go on with: switchover resume {run}")
     if status is RunStatus.INTERRUPTED:
         say(f"Stopped. What was running has finished; go on with: switchover resume {run}")
     return EXIT_CODES[status]

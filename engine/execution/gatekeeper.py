@@ -7,7 +7,7 @@ is closed only if nothing they did has come in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
-from engine.execution.gates import closing, fired, looked, times
+from engine.execution.gates import cancelled_by, closed_gates, closing, fired, looked, skipped_by, times
 from engine.execution.notices import Errand, owed, retries
 from engine.execution.people import deputies_of, people_of
 from engine.language.gate_reader import roles_of
@@ -61,6 +61,8 @@ class GateKeeper:
         self._scene, self._journal, self._state, self._desk = scene, journal, state, desk
         self._lock = threading.RLock()
         self._eager = {address for address, gate in state.gates.items() if gate.is_watching} if desk.looks_now else set()
+        self._met = journal.letters_met(desk.run)
+        self._compensating = False
         self._asked_at = self._now()
         """When the loop was last told what has fallen due: each time counts once, or it would go round for ever."""
         self._since = self._asked_at
@@ -69,12 +71,15 @@ class GateKeeper:
     # ------------------------------------------------------------ for lanes
 
     def visit(self, compiled: CompiledGate, block: Block, item: Item | None, address: str) -> ItemStatus:
-        """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false, ``UNCHANGED`` for an approval of
-        changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date that is none."""
+        """How the gate stands now, opened if need be; ``SKIPPED`` when its ``when`` is false or somebody had it skipped,
+        ``UNCHANGED`` for an approval of changes when there are none. Raises as ``Scene.ready``, and ``Permanent`` for a date
+        that is none."""
         # What talks to other systems does so out of the lock: others are to go on meanwhile. Nobody else comes to this gate.
         with self._lock:
             self._refresh()
             must_open, again = self._must_open(address), self._state.asked_again.get(address)
+            if must_open and self._state.skip_of(address) is not None:
+                return ItemStatus.SKIPPED
         if must_open:
             texts = self._scene.asked(compiled, block, item)
             if texts is None:
@@ -97,6 +102,66 @@ class GateKeeper:
         """What was approved of an address; None when no approval covers it."""
         agreed = self._state.agreed.get(address)
         return None if agreed is None else Expected(Outlook(agreed.outlook), agreed.observed, agreed.by)
+
+    def is_over(self, address: str) -> bool:
+        """Whether a gate was opened here and is decided."""
+        gate = self._state.gates.get(address)
+        return gate is not None and not gate.is_open and not self._must_open(address)
+
+    def catch_up(self) -> None:
+        """Reads what people did, when the journal met any of it: asked once intents are durable, and before their effects."""
+        if self._journal.letters_met(self._desk.run) != self._met:
+            with self._lock:
+                self._refresh()
+
+    def why_skipped(self, address: str) -> str:
+        """Who had an address skipped, and why; empty when it is to be worked."""
+        order = self._state.skip_of(address) if self._state.skips else None
+        return "" if order is None else skipped_by(order)
+
+    def why_withdrawn(self, address: str) -> str:
+        """Why an address whose intent is on record is not to be worked after all; empty when it is."""
+        return self.why_halted() or self.why_skipped(address)
+
+    def why_halted(self) -> str:
+        """Why nothing new may start in all of the run; empty when it may."""
+        paused, cancelled = self._state.paused, self._state.cancelled
+        if cancelled is not None:
+            return "" if self._compensating else cancelled_by(cancelled)
+        return "" if paused is None else f"the run was paused by {paused.who}"
+
+    @property
+    def cancelled(self) -> ev.RunCancelled | None:
+        """Who ended the run for good, as last read."""
+        return self._state.cancelled
+
+    def compensates(self) -> Mapping[str, ItemState]:
+        """From here on what is done when a run is cancelled may start, and holds do not keep it. Returns how all stands."""
+        with self._lock:
+            self._compensating = True
+            self._refresh()
+            return self._state.items
+
+    def closes_gates(self) -> None:
+        """Closes what the cancelled run asks of people."""
+        with self._lock:
+            cancelled = self._state.cancelled
+            while cancelled is not None and (closed := closed_gates(self._state.gates, cancelled)) and not self.adds(closed):
+                pass
+            self._refresh()
+
+    @property
+    def is_paused(self) -> bool:
+        return self._state.paused is not None
+
+    def adds(self, events: Sequence[ev.Event]) -> bool:
+        """Journals events, durable on return, unless somebody acted meanwhile: then False, and what they did has been read."""
+        with self._lock:
+            self._journal.flush()
+            if self._journal.append_if(self._desk.run, events, self._state.last_seq, letters=True):
+                return True
+            self._refresh()
+            return False
 
     def item(self, address: str) -> ItemState | None:
         """How an address stands, as last read from the journal: for a lane that comes back from a gate."""
@@ -124,6 +189,8 @@ class GateKeeper:
     def is_held(self, address: str) -> bool:
         """Whether a hold keeps a block from starting anything."""
         with self._lock:
+            if self._compensating:
+                return False
             return any(_covers(held, address) and not self._is_over(hold) for held, hold in self._state.holds.items())
 
     def due(self) -> datetime | None:
@@ -227,6 +294,7 @@ class GateKeeper:
         return [ev.GateMoved(gate.opened.address, due.isoformat(), f"it was {gate.due.isoformat()}")]
 
     def _refresh(self) -> None:
+        self._met = self._journal.letters_met(self._desk.run)
         self._journal.flush()
         for record in self._journal.read(self._desk.run, self._state.last_seq):
             self._state.apply(record)

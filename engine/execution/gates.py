@@ -14,6 +14,7 @@ from typing import Any
 from engine.execution.appointments import none_found
 from engine.model import event as ev
 from engine.model.gate import GateState, Watched, acted, called
+from engine.model.runbook import is_compensation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ def closing(gate: GateState, signals: Sequence[ev.SignalReceived], now: datetime
     """How the gate ends; None while it stays open."""
     if not gate.is_open:
         return None
+    if gate.skipped is not None:
+        return ev.GateClosed(gate.opened.address, "skipped", skipped_by(gate.skipped))
     decided = _DECIDE[gate.opened.gate](gate, signals)
     if decided is None and _time_is_over(gate, now) and not _may_escalate(gate):
         decided = _timed_out(gate)
@@ -53,6 +56,25 @@ def _time_is_over(gate: GateState, now: datetime) -> bool:
     if gate.due is None or now < gate.due:
         return False
     return not gate.is_watching or (gate.looked_at is not None and gate.looked_at >= gate.due)
+
+
+def skipped_by(order: ev.SkipOrdered) -> str:
+    """Who had something skipped, and why."""
+    return f"skipped by {order.who}: {order.reason}"
+
+
+def cancelled_by(cancelled: ev.RunCancelled) -> str:
+    """Who ended a run, and why."""
+    return f"the run was cancelled by {cancelled.who}: {cancelled.reason}"
+
+
+def closed_gates(gates: Mapping[str, GateState], cancelled: ev.RunCancelled) -> list[ev.Event]:
+    """Nobody is asked any more what the cancelled run asked."""
+    why = cancelled_by(cancelled)
+    return [
+        ev.GateClosed(address, "cancelled", why) for address, gate in gates.items()
+        if gate.is_open and not is_compensation(address)
+    ]
 
 
 def fired(gate: GateState, now: datetime) -> list[ev.Event]:
@@ -106,6 +128,8 @@ def why_not(gate: GateState, kind: str, voter: Voter, now: datetime) -> str:
         return f"it is no {kind} but {_ARTICLED[gate.opened.gate]}"
     if gate.closed is not None:
         return f"it is decided already: {gate.closed.why}"
+    if gate.skipped is not None:
+        return f"it is decided already: {skipped_by(gate.skipped)}"
     if gate.due is not None and now >= gate.due and not _may_escalate(gate):
         return f"it is too late: the time was over at {gate.due.isoformat(timespec='minutes')}"
     return why_not_asked(gate, voter, now)

@@ -30,6 +30,7 @@ _STATUS: dict[type[ev.Event], ItemStatus] = {
     ev.ItemProved: ItemStatus.PROVED, ev.ItemSkipped: ItemStatus.SKIPPED, ev.ItemFailed: ItemStatus.FAILED,
     ev.ItemInDoubt: ItemStatus.IN_DOUBT, ev.ItemBlocked: ItemStatus.BLOCKED,
 }
+_LONGEST_SLEEP_S = 1.0
 _AT_GATES = (InvalidInput, DependsOnLaterError, ActionFailure, SwitchoverError)
 
 
@@ -56,6 +57,8 @@ class _Cursor:
     not_before: float = 0.0
     ended: bool = False
     parked: bool = False
+    under_way: bool = False
+    """Whether an earlier attempt may have had its effect: then it is worked to its end, also when somebody has it skipped."""
     running: Attempt | None = None
     intent: ev.ItemIntended | None = None
     """Of the running attempt."""
@@ -73,7 +76,7 @@ class _Cursor:
     def advance(self) -> None:
         self.position += 1
         self._arrive()
-        self.past, self.number, self.not_before = NO_PAST, 1, 0.0
+        self.past, self.number, self.not_before, self.under_way = NO_PAST, 1, 0.0, False
         self.ended = self.position >= len(self.lane.steps)
 
     def _arrive(self) -> None:
@@ -116,14 +119,16 @@ class LaneWorker:
             if state is None:
                 return _Cursor(index, lane, position, NO_PAST)
             if not state.status.ended_well:
-                return _Cursor(index, lane, position, past_of(state))
+                return _Cursor(index, lane, position, past_of(state), under_way=state.is_under_way)
         return _Cursor(index, lane, len(lane.steps), NO_PAST, ended=True)
 
     def _due(self, active: list[_Cursor]) -> list[_Cursor]:
         now = self.scene.clock.monotonic()
         due = [cursor for cursor in active if cursor.not_before <= now]
         if not due:
-            self.scene.clock.sleep(min(cursor.not_before for cursor in active) - now)
+            # In short sleeps: a pause wakes nobody.
+            self.scene.clock.sleep(min(_LONGEST_SLEEP_S, min(cursor.not_before for cursor in active) - now))
+            self._heed()
         return due
 
     def _round(self, block: BlockWork, due: list[_Cursor], result: UnitResult, failures_left: int) -> None:
@@ -137,19 +142,32 @@ class LaneWorker:
                 intended.append((cursor, intent))
         if intended:
             self.journal.flush(self.journal.append(self.run, [intent for _, intent in intended]))
+            # What somebody forbade before the intent was on record must not happen after it.
+            self._heed()
         for cursor, _ in intended:
-            if result.failed > failures_left or (self.stop.is_set and len(intended) > 1):
-                self._withdraw(cursor, events)
+            why = "" if cursor.under_way else self.keeper.why_withdrawn(cursor.address)
+            if why or result.failed > failures_left or (self.stop.is_set and len(intended) > 1):
+                self._withdraw(cursor, events, why or "the run is stopping")
             else:
                 self._resume(cursor, events, result)
         if events:
             self.journal.append(self.run, events)
+
+    def _heed(self) -> None:
+        self.keeper.catch_up()
+        halted = self.keeper.why_halted()
+        if halted:
+            self.stop.set(halted)
 
     def _begin(
         self, block: BlockWork, cursor: _Cursor, events: list[ev.Event], result: UnitResult
     ) -> ev.ItemIntended | None:
         if isinstance(cursor.compiled, CompiledGate):
             self._gate(block, cursor, cursor.compiled, events, result)
+            return None
+        skipped = "" if cursor.under_way else self.keeper.why_skipped(cursor.address)
+        if skipped:
+            self._settle(cursor, Outcome(ev.ItemSkipped(cursor.address, skipped)), events, result)
             return None
         task = Task(
             cursor.compiled, block.block, cursor.lane.item, self._expected(cursor.address), cursor.past, cursor.number,
@@ -178,8 +196,9 @@ class LaneWorker:
         except _AT_GATES as error:
             self._settle(cursor, Outcome(ev.ItemFailed(address, _why(error), "permanent", nothing_done=True)), events, result)
             return
-        if status is ItemStatus.SKIPPED:
-            self._settle(cursor, Outcome(ev.ItemSkipped(address, f"when: {gate.step.when}")), events, result)
+        if status is ItemStatus.SKIPPED and not self.keeper.is_over(address):
+            why = self.keeper.why_skipped(address) or f"when: {gate.step.when}"
+            self._settle(cursor, Outcome(ev.ItemSkipped(address, why)), events, result)
         elif status is ItemStatus.UNCHANGED:
             self._settle(cursor, Outcome(ev.ItemUnchanged(address)), events, result)
         elif status is ItemStatus.WAITING:
@@ -201,13 +220,13 @@ class LaneWorker:
         except StopIteration as ended:
             self._settle(cursor, ended.value, events, result)
 
-    def _withdraw(self, cursor: _Cursor, events: list[ev.Event]) -> None:
+    def _withdraw(self, cursor: _Cursor, events: list[ev.Event], why: str) -> None:
         if cursor.running is not None:
             cursor.running.close()
         if cursor.past.lost and not cursor.past.told_again:
             # An earlier attempt may have had its effect: the intent stays open, so that resume looks before it goes on.
             return
-        events.append(ev.ItemWithdrawn(cursor.address, "the run is stopping"))
+        events.append(ev.ItemWithdrawn(cursor.address, why))
 
     def _expected(self, address: str) -> Expected | None:
         approved = self.keeper.expected(address)
@@ -241,6 +260,7 @@ class LaneWorker:
         events.append(ev.ItemRetried(cursor.address, failed.why, cursor.number, round(wait_s, 3), failed.nothing_done))
         if outcome.written and cursor.intent is not None:
             intent = cursor.intent
+            cursor.under_way = True
             cursor.past = Past(True, intent.observable, False, cursor.intended_at, intent.receipt, intent.reversible)
         cursor.number += 1
         cursor.not_before = self.scene.clock.monotonic() + wait_s

@@ -152,7 +152,7 @@ def _passed(lane: Lane, state: RunState) -> int | None:
     for place in range(len(lane.steps) - 1, -1, -1):
         if lane.steps[place].step.point_of_no_return:
             item = state.items.get(address_of(lane.steps[place].step.address, lane.key))
-            if item is not None and item.status is not ItemStatus.SKIPPED and (item.status.ended_well or item.open_intent):
+            if item is not None and (item.open_intent or (item.status.ended_well and item.status is not ItemStatus.SKIPPED)):
                 return place
     return None
 

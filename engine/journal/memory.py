@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from engine.journal import chain
 from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, is_same, process_identity, refuse_living
-from engine.model.event import LETTERS, Event, ItemChanged, Record, RunFinished, RunResumed, RunStarted
+from engine.model.event import LETTERS, Event, ItemChanged, Record, RunFinished, RunPaused, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
 
@@ -24,6 +25,7 @@ class MemoryJournal(ChainedJournal):
         self._runs: dict[str, RunInfo] = {}
         self._due: dict[str, datetime] = {}
         self._over: set[str] = set()
+        self._met: Counter[str] = Counter()
         self._leases: dict[str, tuple[Lease, str]] = {}
 
     def runs(self, scope: str | None = None) -> list[RunInfo]:
@@ -75,6 +77,10 @@ class MemoryJournal(ChainedJournal):
         """Whether somebody added a letter past number ``after``."""
         with self._lock:
             return any(row.kind in LETTERS for row in self._rows.get(run, [])[after:])
+
+    def letters_met(self, run: str) -> int:
+        """How many letters there are: all come this way."""
+        return self._met[run]
 
     def due_runs(self, now: datetime) -> list[RunInfo]:
         """Waiting runs that have something to do at ``now``, the longest due first."""
@@ -132,12 +138,15 @@ class MemoryJournal(ChainedJournal):
             rows.append(row)
             added.append(row)
             event = pending.event
+            self._met[pending.run] += event.is_letter
             if isinstance(event, RunStarted):
                 self._runs.setdefault(pending.run, _info(pending, event))
+            elif isinstance(event, RunPaused):
+                self._due.pop(pending.run, None)
             elif isinstance(event, RunFinished | RunResumed):
                 self._due.pop(pending.run, None)
                 self._over.discard(pending.run)
-                if isinstance(event, RunFinished) and event.status == "succeeded":
+                if isinstance(event, RunFinished) and event.status in ("succeeded", "cancelled"):
                     self._over.add(pending.run)
                 if isinstance(event, RunFinished) and event.due:
                     self._due[pending.run] = datetime.fromisoformat(event.due)

@@ -11,6 +11,7 @@ import re
 import sqlite3
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from engine.journal.chain import EMPTY, Head, Pending, Row
 from engine.journal.chained import ChainedJournal
 from engine.journal.holder import is_dead, process_identity, refuse_living
 from engine.journal.wal import torn_tail
-from engine.model.event import LETTERS, Event, Record, RunFinished, RunResumed, RunStarted
+from engine.model.event import LETTERS, Event, Record, RunFinished, RunPaused, RunResumed, RunStarted
 from engine.ports import Clock, Lease, RunInfo
 
 TABLES_VERSION = 2
@@ -54,6 +55,7 @@ class SqliteJournal(ChainedJournal):
         self._read_only = read_only
         self._heads: dict[str, Head] = {}
         """Where each run ended when this process last wrote it."""
+        self._met: Counter[str] = Counter()
         self._writing = threading.Lock()
         self._kept = threading.local()
         if not read_only:
@@ -188,6 +190,10 @@ class SqliteJournal(ChainedJournal):
         with self._reading() as connection:
             return bool(LETTERS & self._kinds(connection, run, after))
 
+    def letters_met(self, run: str) -> int:
+        """How often a commit of this process found letters before its own events."""
+        return self._met[run]
+
     def due_runs(self, now: datetime) -> list[RunInfo]:
         """Waiting runs that have something to do at ``now``, the longest due first."""
         with self._reading() as connection:
@@ -218,6 +224,8 @@ class SqliteJournal(ChainedJournal):
                 connection.execute(_SQL["add_run"], _run_row(pending, pending.event))
             elif isinstance(pending.event, RunFinished | RunResumed):
                 connection.execute(_SQL["set_standing"], (*_standing(pending.event), pending.run))
+            elif isinstance(pending.event, RunPaused):
+                connection.execute(_SQL["set_due"], (None, pending.run))
         return rows
 
     @staticmethod
@@ -233,6 +241,7 @@ class SqliteJournal(ChainedJournal):
             moved = known is not None and head.seq != known.seq
             if known is not None and moved and (head.seq < known.seq or self._kinds(connection, run, known.seq) - LETTERS):
                 raise broken.two_at_work(self._path)
+            self._met[run] += moved
             heads[run] = head
         return heads
 
@@ -393,7 +402,7 @@ def _standing(event: RunFinished | RunResumed) -> tuple[float | None, bool]:
     """When the run is due, and whether there is still something to it."""
     if isinstance(event, RunResumed):
         return None, True
-    return datetime.fromisoformat(event.due).timestamp() if event.due else None, event.status != "succeeded"
+    return datetime.fromisoformat(event.due).timestamp() if event.due else None, event.status not in ("succeeded", "cancelled")
 
 
 def _run_row(pending: Pending, event: RunStarted) -> tuple[str, ...]:

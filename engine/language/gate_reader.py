@@ -262,7 +262,7 @@ def _form_problems(runbook: Runbook, gate: Form, path: DataPath) -> Iterator[Dia
 
 
 def _cover_problems(runbook: Runbook, gate: Approval, path: DataPath) -> Iterator[Diagnostic]:
-    known = [other.address for other in runbook.steps() if other.gate is None]
+    known = [other.address for other in runbook.every_step() if other.gate is None]
     for index, address in enumerate(gate.covers):
         if address not in known:
             yield _unknown(runbook, "step", address, known, (*path, "covers", index))

@@ -15,7 +15,7 @@ from engine.model.runbook import Runbook
 from engine.model.source import DataPath, SourceMap
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
-RUN_FIELDS = ("id", "scope", "started_at", "counts")
+RUN_FIELDS = ("id", "scope", "started_at", "counts", "cancelled")
 STEP_FIELDS = ("status", "changed", "changed_at", "passed_at", "ok", "outputs", "counts")
 STEP_FIELDS_OVER_ITEMS = ("changed", "ok", "counts")
 """What a step has when it runs over other items than the one that asks: there is no single time or status then."""
@@ -57,7 +57,7 @@ class NameCheck:
                 if isinstance(own, Mapping):
                     names.update(str(name) for name in own)
         told: dict[str, frozenset[str] | None] = {}
-        for step in runbook.steps():
+        for step in runbook.every_step():
             acts = step.looks or step
             declared = (outputs or {}).get(acts.action, frozenset()) if acts.gate is None else outputs_of(acts.gate)
             known = told.get(step.name, frozenset())
@@ -144,7 +144,7 @@ class NameCheck:
         step = usable.get(name.replace("-", "_"))
         if step is not None:
             return self._step_field(reference, scope.steps[step], scope) or self._output(reference, step)
-        if name in {step.name.replace("-", "_") for step in self.runbook.steps()}:
+        if name in {step.name.replace("-", "_") for step in self.runbook.every_step()}:
             detail = f"The step {name!r} is not sure to have ended before this one. Only steps that this one needs can be " \
                      "used, and earlier steps of the same group."
             return Words("Step cannot be used here", detail, "", name)

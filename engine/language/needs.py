@@ -13,10 +13,11 @@ from engine.model.runbook import Block, Runbook
 
 def check_needs(runbook: Runbook) -> Iterator[Diagnostic]:
     """Unknown names in ``needs``, then circles."""
-    blocks = {block.address: block for block in runbook.blocks()}
-    for block in blocks.values():
-        yield from _check_names(runbook, block, blocks)
-    yield from _circles(runbook, blocks)
+    for part in (runbook.blocks(), runbook.compensation()):
+        blocks = {block.address: block for block in part}
+        for block in blocks.values():
+            yield from _check_names(runbook, block, blocks)
+        yield from _circles(runbook, blocks)
 
 
 def needed_by(runbook: Runbook) -> Mapping[str, frozenset[str]]:
@@ -24,7 +25,7 @@ def needed_by(runbook: Runbook) -> Mapping[str, frozenset[str]]:
 
     Empty while the needs go in a circle.
     """
-    direct = {block.address: block.needs for block in runbook.blocks()}
+    direct = {block.address: block.needs for block in runbook.every_block()}
     found: dict[str, frozenset[str]] = {}
     try:
         for address in TopologicalSorter(direct).static_order():

@@ -18,7 +18,7 @@ from engine.language.yaml_reader import read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.gate import GATE_KINDS
 from engine.model.plan import digest
-from engine.model.runbook import Block, FanOut, Input, Limit, Phase, Retry, Runbook, Step
+from engine.model.runbook import ON_CANCEL, Block, FanOut, Input, Limit, Phase, Precedence, Retry, Runbook, Step
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
@@ -71,16 +71,21 @@ class _Reader:
         data: Any = self.document.data
         windows = {name: self._window(name, raw) for name, raw in data.get("windows", {}).items()}
         self._refuse_doubles(data["phases"], ("phases",), "phase")
+        phases = self._phases(data["phases"], windows)
         return Runbook(
             name=data["name"],
             title=data.get("title", data["name"]),
             description=data.get("description", "").strip(),
-            phases=self._phases(data["phases"], windows),
+            phases=phases,
             document=self.document,
             defaults=data.get("defaults", {}),
             inputs={name: self._input(name, raw) for name, raw in data.get("inputs", {}).items()},
             digest=digest(data),
             known_gaps=tuple(data.get("known_gaps", ())),
+            strict=data.get("order") == "strict",
+            overridden_by=tuple(data.get("overrides", {}).get("by", ())),
+            precedences=tuple(_precedence(raw, ("must_precede", n)) for n, raw in enumerate(data.get("must_precede", ()))),
+            on_cancel=self._on_cancel(data.get("on_cancel", ()), phases, windows),
         )
 
     def _phases(self, raw: Sequence[Any], windows: Mapping[str, Window]) -> tuple[Phase, ...]:
@@ -92,13 +97,24 @@ class _Reader:
             needed = phase.get("needs", before)
             self._check_known(needed, blocks_of, (*path, "needs"), "phase")
             gates = [block for name in needed for block in blocks_of.get(name, ())]
-            phases.append(self._phase(phase, path, gates, windows))
+            if phase["name"] == ON_CANCEL:
+                detail = "'on_cancel' makes a phase of this name, of what is done when a run is cancelled. Give it another name."
+                self._problem("Reserved name", detail, (*path, "name"))
+            phases.append(self._phase(phase, (*path, "steps"), gates, windows, self._find_window(phase, path, windows)))
         return tuple(phases)
 
-    def _phase(self, raw: Mapping[str, Any], path: DataPath, gates: list[str], windows: Mapping[str, Window]) -> Phase:
-        name, steps = raw["name"], (*path, "steps")
+    def _on_cancel(self, raw: Sequence[Any], phases: Sequence[Phase], windows: Mapping[str, Window]) -> Phase | None:
+        if not raw:
+            return None
+        before = [block.address for phase in phases for block in phase.blocks]
+        phase = {"name": ON_CANCEL, "title": "Only if the run is cancelled", "steps": raw}
+        return self._phase(phase, ("on_cancel",), before, windows, None)
+
+    def _phase(
+        self, raw: Mapping[str, Any], steps: DataPath, gates: list[str], windows: Mapping[str, Window], shared: Window | None
+    ) -> Phase:
+        name = raw["name"]
         self._refuse_doubles(raw["steps"], steps, "step")
-        shared = self._find_window(raw, path, windows)
         blocks: list[Block] = []
         for index, block in enumerate(raw["steps"]):
             before = [blocks[-1].address] if blocks else []
@@ -215,10 +231,16 @@ class _Reader:
         self.problems.append(Diagnostic(summary, detail, span, self.document.source.line(span.line), hint))
 
 
+def _precedence(raw: Any, path: DataPath) -> Precedence:
+    if isinstance(raw, list):
+        return Precedence(raw[0], raw[1], path)
+    return Precedence(raw["first"], raw["then"], path, _expression(raw.get("when")), raw.get("why", ""), is_pair=False)
+
+
 def _names(entries: Sequence[Any], path: DataPath) -> Iterable[tuple[str, DataPath]]:
     for index, entry in enumerate(entries):
         yield entry["name"], (*path, index, "name")
-        inner = entry.get("steps", ()) if path[-1] == "steps" else ()
+        inner = entry.get("steps", ()) if path[-1] in ("steps", "on_cancel") else ()
         yield from _names(inner, (*path, index, "steps"))
 
 

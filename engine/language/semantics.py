@@ -15,6 +15,7 @@ from engine.language.inputs import resolve_inputs
 from engine.language.names import NameCheck, Scope
 from engine.language.nearest import did_you_mean, offered
 from engine.language.needs import check_needs, needed_by
+from engine.language.order import order_problems
 from engine.language.template_names import References
 from engine.language.templates import Templates
 from engine.language.yaml_reader import at_path
@@ -46,11 +47,20 @@ class _Check:
 
     def problems(self) -> Iterator[Diagnostic]:
         yield from check_needs(self.runbook)
+        yield from order_problems(self.runbook, self.inventory)
+        yield from self._precedences()
         yield from self._calendars()
         before = needed_by(self.runbook)
-        blocks = {block.address: block for block in self.runbook.blocks()}
+        blocks = {block.address: block for block in self.runbook.every_block()}
         for block in blocks.values():
             yield from self._block(block, [blocks[need] for need in before.get(block.address, ()) if need in blocks])
+
+    def _precedences(self) -> Iterator[Diagnostic]:
+        """The conditions of what must precede what: they may ask every step that runs once, whenever it ends."""
+        once = {step.name: None for block in self.runbook.every_block() if not block.fan_out.for_each for step in block.steps}
+        for rule in self.runbook.precedences:
+            if rule.when is not None:
+                yield from self._condition(rule.when, (*rule.path, "when"), Scope(None, once))
 
     def _calendars(self) -> Iterator[Diagnostic]:
         if self.inventory is None:
@@ -62,7 +72,7 @@ class _Check:
                 yield self._unknown(
                     "calendar", calendar, self.inventory.calendars, ("windows", name, "calendar"),
                 )
-        for window in {block.window for block in self.runbook.blocks() if block.window is not None}:
+        for window in {block.window for block in self.runbook.every_block() if block.window is not None}:
             yield from self._shut_for_good(window, self.inventory)
 
     def _shut_for_good(self, window: Window, inventory: Inventory) -> Iterator[Diagnostic]:

@@ -54,7 +54,7 @@ def references_in(tree: nodes.Template) -> References:
 
 
 def _walk(node: nodes.Node, guarded: bool) -> Iterator[Reference]:
-    chain = _chain(node)
+    chain = chain_of(node)
     if chain is not None:
         yield Reference(chain[0], tuple(chain[1:]), node.lineno, guarded)
         return
@@ -75,7 +75,7 @@ def _is_guard(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Test) and node.name in ("defined", "undefined")
 
 
-def _chain(node: nodes.Node) -> list[str] | None:
+def chain_of(node: nodes.Node) -> list[str] | None:
     """``['item', 'mac']`` for ``item.mac`` and ``item['mac']``; None for everything else."""
     if isinstance(node, nodes.Name):
         return [node.name] if node.ctx == "load" else None
@@ -85,14 +85,14 @@ def _chain(node: nodes.Node) -> list[str] | None:
         name = node.arg.value
     else:
         return None
-    inner = _chain(node.node)
+    inner = chain_of(node.node)
     return None if inner is None or not isinstance(name, str) else [*inner, name]
 
 
 def path_of(tree: nodes.Template) -> tuple[str, ...] | None:
     """The chain of names when the whole text is one ``{{ a.b }}`` without filters or calls; None otherwise."""
     expression = whole_expression(tree)
-    chain = _chain(expression) if expression is not None else None
+    chain = chain_of(expression) if expression is not None else None
     return tuple(chain) if chain else None
 
 

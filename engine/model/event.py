@@ -182,7 +182,7 @@ class ItemBlocked(Event):
 
 @dataclass(frozen=True, slots=True)
 class ItemSkipped(Event):
-    """Its ``when`` was false."""
+    """Its ``when`` was false, or somebody had it skipped."""
 
     kind: ClassVar[str] = "item_skipped"
     address: str
@@ -256,8 +256,8 @@ class RunReadBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run came to a stop by itself. ``status``: succeeded, failed, tripped or waiting. ``due``: when a waiting run has
-    something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
+    """The run came to a stop by itself. ``status``: succeeded, failed, tripped, waiting, paused or cancelled. ``due``: when
+    a waiting run has something to do next (ISO 8601, empty when only somebody's answer or an outside event can tell)."""
 
     kind: ClassVar[str] = "run_finished"
     status: str
@@ -479,8 +479,8 @@ class GateNotified(Event):
 
 @dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it; ``late``: because nobody
-    acted in time."""
+    """A gate is decided. ``outcome``: passed, refused, skipped or cancelled; ``outputs``: what later steps may use of it;
+    ``late``: because nobody acted in time."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
@@ -515,6 +515,55 @@ class RunReleased(Event):
     who: str
 
 
+@dataclass(frozen=True, slots=True)
+class SkipOrdered(Event):
+    """Somebody decided that an item, all of a step that is not done yet, or an open gate is left out. It counts as ended well,
+    without outputs."""
+
+    kind: ClassVar[str] = "skip_ordered"
+    is_letter: ClassVar[bool] = True
+    address: str
+    reason: str
+    who: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaused(Event):
+    """The run starts nothing new, and nothing by itself, until somebody takes it up again."""
+
+    kind: ClassVar[str] = "run_paused"
+    is_letter: ClassVar[bool] = True
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled(Event):
+    """Somebody ended the run for good: nothing new of its runbook starts, and its ``on_cancel`` steps are done."""
+
+    kind: ClassVar[str] = "run_cancelled"
+    is_letter: ClassVar[bool] = True
+    reason: str
+    who: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOverridden(Event):
+    """Somebody who may let the order be gone against that the runbook insists on. ``doing``: what was let happen at ``address``;
+    ``via``: how it is known who that was."""
+
+    kind: ClassVar[str] = "order_overridden"
+    is_letter: ClassVar[bool] = True
+    address: str
+    doing: str
+    who: str
+    role: str
+    via: str
+    reason: str
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
@@ -524,13 +573,17 @@ KINDS: dict[str, type[Event]] = {
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateReopened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
         GateEscalated, GateClosed, RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved, GateNotified,
+        SkipOrdered, RunPaused, RunCancelled, OrderOverridden,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
 """Kinds of events that may arrive while another process works on the run."""
 
-OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswith("gate_"))})
-"""What tells which gates of a run are open."""
+OF_GATES = frozenset({
+    RunStarted.kind, RunResumed.kind, RunPaused.kind, RunCancelled.kind, SkipOrdered.kind,
+    *(kind for kind in KINDS if kind.startswith("gate_")),
+})
+"""What tells which gates of a run are open, and what keeps their run from going on."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}

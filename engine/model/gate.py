@@ -188,6 +188,7 @@ class GateState:
     """(To whom, why) -> how it went."""
     reminded: int = 0
     escalated: ev.GateEscalated | None = None
+    skipped: ev.SkipOrdered | None = None
     closed: ev.GateClosed | None = None
 
     @property

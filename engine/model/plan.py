@@ -234,6 +234,8 @@ class PlanHeader:
     known_gaps: tuple[str, ...] = ()
     points_of_no_return: tuple[str, ...] = ()
     """Steps that a rollback never crosses backwards."""
+    on_cancel: tuple[str, ...] = ()
+    """Spelled out: what is done only if the run is cancelled."""
     rollback_of: str = ""
     """The run that is taken back; empty for a plan that goes forward."""
     rollback_seq: int = 0

@@ -10,6 +10,8 @@ from typing import Any
 
 from engine.model import event as ev
 from engine.model.gate import GateState, Notified, Offers
+from engine.model.plan import split_address
+from engine.model.runbook import is_compensation
 
 
 class ItemStatus(Enum):
@@ -30,6 +32,8 @@ class ItemStatus(Enum):
     """A gate that is open."""
     PASSED = "passed"
     """A gate that was passed."""
+    CANCELLED = "cancelled"
+    """A gate that was open when the run was cancelled."""
 
     @property
     def ended_well(self) -> bool:
@@ -37,12 +41,15 @@ class ItemStatus(Enum):
 
     @property
     def settled(self) -> bool:
-        return self in _WELL or self in (ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT)
+        return self in _WELL or self in _BADLY
 
 
 _WELL = frozenset({
     ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.SKIPPED, ItemStatus.PASSED,
 })
+
+
+_BADLY = frozenset({ItemStatus.FAILED, ItemStatus.BLOCKED, ItemStatus.IN_DOUBT, ItemStatus.CANCELLED})
 
 
 class RunStatus(Enum):
@@ -53,7 +60,9 @@ class RunStatus(Enum):
     FAILED = "failed"
     TRIPPED = "tripped"
     WAITING = "waiting"
+    PAUSED = "paused"
     INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
@@ -76,6 +85,13 @@ class ItemState:
     """What it came to, for later steps."""
     cause: str = ""
     """Of a failure: temporary, permanent, moved or bug."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """An attempt of it may have had its effect, and nothing has been said about that yet."""
+        if self.status in (ItemStatus.INTENDED, ItemStatus.RETRYING):
+            return self.open_intent
+        return self.status is ItemStatus.IN_DOUBT or (self.open_intent and not self.observable)
 
     @property
     def moved(self) -> bool:
@@ -105,6 +121,7 @@ class RunState:
     items: dict[str, ItemState] = field(default_factory=dict)
     tripped: ev.GuardTripped | None = None
     overrides: list[ev.WindowOverridden] = field(default_factory=list)
+    order_overrides: list[ev.OrderOverridden] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
@@ -118,6 +135,11 @@ class RunState:
     signals: list[ev.SignalReceived] = field(default_factory=list)
     holds: dict[str, ev.RunHeld] = field(default_factory=dict)
     """By address; empty for the whole run."""
+    skips: dict[str, ev.SkipOrdered] = field(default_factory=dict)
+    """By address, of an item or of a whole step."""
+    paused: ev.RunPaused | None = None
+    cancelled: ev.RunCancelled | None = None
+    """For good. The status tells whether what is to be done then is done."""
     due: str = ""
     """When a waiting run has something to do next, ISO 8601."""
     read_back: ev.RunReadBack | None = None
@@ -132,7 +154,7 @@ class RunState:
     @property
     def called_off(self) -> bool:
         """Whether it was given up: what it has invited people to is not going to be."""
-        return self.status.value == "cancelled"
+        return self.cancelled is not None
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -157,8 +179,10 @@ class RunState:
         moved = set(self.moved())
         return [
             address for address, item in self.items.items()
-            if (item.status is ItemStatus.FAILED and address not in moved)
-            or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+            if not self.is_closed(address) and (
+                (item.status is ItemStatus.FAILED and address not in moved)
+                or (item.status is ItemStatus.BLOCKED and item.why not in moved)
+            )
         ]
 
     def lapsed(self) -> dict[str, list[str]]:
@@ -168,6 +192,14 @@ class RunState:
             if address in self.agreed:
                 found.setdefault(self.agreed[address].gate, []).append(address)
         return found
+
+    def is_closed(self, address: str) -> bool:
+        """Whether the run was cancelled, and an address is none of what is done then: nothing happens to it any more."""
+        return self.cancelled is not None and not is_compensation(address)
+
+    def skip_of(self, address: str) -> ev.SkipOrdered | None:
+        """Who had an address skipped: itself, or all of its step."""
+        return self.skips.get(address) or self.skips.get(split_address(address)[0])
 
     def item(self, address: str) -> ItemState:
         """The state of an address, made when first heard of."""
@@ -194,12 +226,16 @@ def _named(state: RunState, event: Any, at: datetime) -> None:
 
 
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
-    state.status, state.tripped, state.due = RunStatus.RUNNING, None, ""
+    state.status, state.tripped, state.due, state.paused = RunStatus.RUNNING, None, "", None
     state.closed.clear()
 
 
 def _overridden(state: RunState, event: Any, at: datetime) -> None:
     state.overrides.append(event)
+
+
+def _order_overridden(state: RunState, event: Any, at: datetime) -> None:
+    state.order_overrides.append(event)
 
 
 def _window_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -319,13 +355,16 @@ def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.occasion_escalated = gate.occasion
 
 
+_GATES_END = {"passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED, "cancelled": ItemStatus.CANCELLED}
+
+
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
     gate = state.gates.get(event.address)
     if gate is not None:
         gate.closed = event
         _note_agreed(state, gate, event)
     item = state.item(event.address)
-    item.status = ItemStatus.PASSED if event.outcome == "passed" else ItemStatus.FAILED
+    item.status = _GATES_END.get(event.outcome, ItemStatus.FAILED)
     item.at, item.why, item.summary = at, event.why, event.why
     item.outputs = gate.outputs if gate is not None else event.outputs
 
@@ -390,6 +429,45 @@ def _released(state: RunState, event: Any, at: datetime) -> None:
     state.holds.pop(event.address, None)
 
 
+def _skip_ordered(state: RunState, event: Any, at: datetime) -> None:
+    """What failed is put back, so that its lane comes to it again and passes it by; what was blocked by it goes on with it."""
+    state.skips[event.address] = event
+    failed = {a for a, item in state.items.items() if item.status is ItemStatus.FAILED and _is_meant(event.address, a)}
+    for address, item in state.items.items():
+        if address in failed or (item.status is ItemStatus.BLOCKED and item.why in failed):
+            item.status = ItemStatus.REOPENED
+    for address, gate in state.gates.items():
+        if gate.is_open and gate.skipped is None and _is_meant(event.address, address):
+            gate.skipped = event
+
+
+def _is_meant(said: str, address: str) -> bool:
+    return said in (address, split_address(address)[0])
+
+
+def _skipped(state: RunState, event: Any, at: datetime) -> None:
+    # What a person passes by may have had its effect before it failed; a rollback has to know.
+    item = state.item(event.address)
+    may_have_done = item.open_intent and state.skip_of(event.address) is not None
+    _ENDS_SKIPPED(state, event, at)
+    item.open_intent = may_have_done
+
+
+_ENDS_SKIPPED = _ends(ItemStatus.SKIPPED)
+
+
+def _paused(state: RunState, event: Any, at: datetime) -> None:
+    state.paused = event
+    if state.status is RunStatus.WAITING:
+        state.status, state.due = RunStatus.PAUSED, ""
+
+
+def _cancelled(state: RunState, event: Any, at: datetime) -> None:
+    state.cancelled, state.paused = event, None
+    if state.status is RunStatus.PAUSED:
+        state.status = RunStatus.WAITING
+
+
 def _tripped(state: RunState, event: Any, at: datetime) -> None:
     state.tripped = event
 
@@ -410,7 +488,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
     ev.ItemChanged: _changed, ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
-    ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _ends(ItemStatus.SKIPPED),
+    ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _skipped,
     ev.ItemBlocked: _ends(ItemStatus.BLOCKED), ev.ItemRetried: _retried, ev.ItemFailed: _failed,
     ev.ItemInDoubt: _in_doubt, ev.ItemWithdrawn: _withdrawn,
     ev.ItemAnswered: _answered, ev.ItemReopened: _reopened, ev.GuardTripped: _tripped,
@@ -422,5 +500,6 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateReminded: _of_gate(_reminded), ev.GateEscalated: _of_gate(_escalated), ev.GateClosed: _gate_closed,
     ev.GateChosen: _chosen, ev.GateDeclined: _of_gate(_declined), ev.GateProposed: _of_gate(_proposed),
     ev.GateMoved: _of_gate(_moved), ev.GateNotified: _notified,
-    ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released,
+    ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released, ev.SkipOrdered: _skip_ordered,
+    ev.RunPaused: _paused, ev.RunCancelled: _cancelled, ev.OrderOverridden: _order_overridden,
 }

@@ -12,6 +12,14 @@ from engine.model.gate import Gate, Wait
 from engine.model.source import DataPath, Document
 from engine.model.window import Window
 
+ON_CANCEL = "on-cancel"
+"""The phase of the steps that are done when a run is cancelled. No other phase is called so."""
+
+
+def is_compensation(address: str) -> bool:
+    """Whether an address is one of what is done when a run is cancelled."""
+    return address.startswith(f"{ON_CANCEL}/")
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -128,6 +136,23 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Precedence:
+    """The step ``then`` never runs unless ``first`` has ended well before it, where ``when`` holds. ``why`` is for people."""
+
+    first: str
+    then: str
+    path: DataPath
+    when: str | None = None
+    why: str = ""
+    is_pair: bool = True
+    """Whether it is written as a list of two."""
+
+    def place(self, key: str) -> DataPath:
+        """Where ``first`` or ``then`` stands."""
+        return (*self.path, ("first", "then").index(key) if self.is_pair else key)
+
+
+@dataclass(frozen=True, slots=True)
 class Runbook:
     """One type of migration, for any customer."""
 
@@ -142,20 +167,52 @@ class Runbook:
     """SHA-256 over the meaning, not over layout and comments."""
     known_gaps: tuple[str, ...] = ()
     """What this migration does not carry over; every report lists it."""
+    on_cancel: Phase | None = None
+    """What is done when a run is cancelled, and only then. Its blocks need all others, which is to say: come after them."""
+
+    strict: bool = False
+    """No step is left out, put before another or done twice without an override."""
+    overridden_by: tuple[str, ...] = ()
+    """Roles that may go against the order; empty: nobody."""
+    precedences: tuple[Precedence, ...] = ()
+
+    def guards(self, step: str) -> bool:
+        """Whether a step may not be passed by: in a strict runbook none, else none that must precede another."""
+        return self.strict or any(rule.first == step for rule in self.precedences)
+
+    def guarded_blocks(self) -> frozenset[str]:
+        """Blocks with a step that may not be passed by: their failures keep the run from going on, however often it is taken
+        up."""
+        blocks = self.every_block()
+        return frozenset(block.address for block in blocks if any(self.guards(step.address) for step in block.steps))
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks in the order they stand."""
+        """All blocks of the way forward in the order they stand."""
         for phase in self.phases:
             yield from phase.blocks
 
+    def compensation(self) -> tuple[Block, ...]:
+        """The blocks of what is done when a run is cancelled."""
+        return () if self.on_cancel is None else self.on_cancel.blocks
+
+    def every_block(self) -> Iterator[Block]:
+        """Those of the way forward, then those of a cancellation."""
+        yield from self.blocks()
+        yield from self.compensation()
+
+    def every_step(self) -> Iterator[Step]:
+        """Likewise."""
+        for block in self.every_block():
+            yield from block.steps
+
     def steps(self) -> Iterator[Step]:
-        """All steps in the order they stand."""
+        """All steps of the way forward in the order they stand."""
         for block in self.blocks():
             yield from block.steps
 
     def actions(self) -> Iterator[str]:
         """The action of each step that has one, carried out or only looked with."""
-        for step in self.steps():
+        for step in self.every_step():
             looks = step.looks
             if step.gate is None or looks is not None:
                 yield (looks or step).action

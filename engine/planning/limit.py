@@ -29,6 +29,12 @@ def admits(patterns: tuple[str, ...], step: str, item_key: str | None) -> bool:
     return not patterns or any(matches(pattern, step, item_key) for pattern in patterns)
 
 
+def admits_step(patterns: tuple[str, ...], step: str, over_items: bool) -> bool:
+    """Whether any pattern admits a step, for some item at least."""
+    parts = [pattern.partition("[") for pattern in patterns]
+    return any((not named or _step_fits(named, step)) and (over_items or not bracket) for named, bracket, _ in parts)
+
+
 def idle(patterns: Iterable[str], addresses: Iterable[tuple[str, str | None]]) -> list[str]:
     """The patterns that fit none of ``addresses`` (step and item): most likely mistyped."""
     known = list(addresses)

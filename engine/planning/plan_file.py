@@ -167,7 +167,7 @@ def _header(path: Path, value: Mapping[str, Any]) -> PlanHeader:
 def header_of(data: Mapping[str, Any]) -> PlanHeader:
     """Rebuilds a header from its JSON form."""
     values = {field.name: data[field.name] for field in fields(PlanHeader) if field.name in data}
-    for name in ("limit", "windows", "known_gaps", "points_of_no_return"):
+    for name in ("limit", "windows", "known_gaps", "points_of_no_return", "on_cancel"):
         values[name] = tuple(values.get(name, ()))
     return PlanHeader(**values)
 

@@ -134,7 +134,7 @@ class Planner:
 
     def _changes(self, steps: Collection[str]) -> bool:
         """Whether any of some later steps would do something, as far as can be told now."""
-        found = Planner(self.scene, detail=False, notes=False).look(self.scene.work(), steps)
+        found = Planner(self.scene, detail=False, notes=False).look([*self.scene.work(), *self.scene.compensation()], steps)
         return any(item.outlook not in NOTHING_TO_DO for item in found)
 
     def _observed(self, blank: PlannedItem, ready: Ready) -> PlannedItem:

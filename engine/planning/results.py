@@ -7,11 +7,11 @@ is how the plan knows to say "known later".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of, split_address
@@ -34,13 +34,21 @@ class StepResult:
     @property
     def ok(self) -> bool:
         """Whether it ended well."""
-        return self.status not in (ItemStatus.FAILED.value, ItemStatus.BLOCKED.value, ItemStatus.IN_DOUBT.value)
+        return self.status not in _NOT_OK and self is not UNREACHED
+
+
+_NOT_OK = frozenset({
+    ItemStatus.FAILED.value, ItemStatus.BLOCKED.value, ItemStatus.IN_DOUBT.value, ItemStatus.CANCELLED.value,
+})
 
 
 PENDING = StepResult("pending", changed=False)
 """Planned to do something; how it ends is not known."""
 
 NOT_RUN = "not run"
+
+UNREACHED = StepResult(NOT_RUN, changed=False)
+"""The run was cancelled before it came to this: it did not end well, for it did not end."""
 
 _PLAIN = {status: StepResult(status.value, changed=False) for status in ItemStatus}
 
@@ -79,6 +87,12 @@ class Results:
         """Notes that an address will do something."""
         self._note(address, PENDING)
 
+    def close(self, addresses: Iterable[str]) -> None:
+        """Notes that the run does not come to these any more, unless it has."""
+        for address in addresses:
+            if address not in self.known:
+                self._note(address, UNREACHED)
+
     def forget(self) -> None:
         """Drops what is known of this plan or run; what earlier runs did stays."""
         with self._lock:
@@ -112,6 +126,11 @@ class Results:
         with self._lock:
             return counts_of(self._tallies.get(step, {}), step)
 
+    def any_unreached(self, step: str) -> bool:
+        """Whether a cancelled run left some of a step undone."""
+        with self._lock:
+            return bool(self._tallies.get(step, Counter())[NOT_RUN])
+
     def of_run(self) -> Counts:
         """Counts over everything so far. Raises ``DependsOnLaterError`` while any is pending."""
         with self._lock:
@@ -134,6 +153,9 @@ class PastResults(Results):
     def put_pending(self, address: str) -> None:
         """Nothing."""
 
+    def close(self, addresses: Iterable[str]) -> None:
+        """Nothing."""
+
     def forget(self) -> None:
         """Nothing."""
 
@@ -151,6 +173,7 @@ class Counts:
     blocked: int = 0
     in_doubt: int = 0
     passed: int = 0
+    cancelled: int = 0
 
 
 def counts_of(tally: Mapping[str, int], what: str) -> Counts:
@@ -193,7 +216,11 @@ class StepView:
     @property
     def ok(self) -> bool:
         """Whether it ended well, for this item or for all."""
-        return self._own().ok if self.shares_items else not (self.counts.failed or self.counts.in_doubt or self.counts.blocked)
+        if self.shares_items:
+            return self._own().ok
+        counts = self.counts
+        bad = counts.failed or counts.in_doubt or counts.blocked or counts.cancelled
+        return not bad and not self.results.any_unreached(self.step)
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -214,7 +241,7 @@ class Directory:
     def __init__(self, runbook: Runbook) -> None:
         self._collection: dict[str, str | None] = {}
         self._by_name: dict[str, list[Step]] = {}
-        for block in runbook.blocks():
+        for block in runbook.every_block():
             for step in block.steps:
                 self._collection[step.address] = block.fan_out.for_each
                 self._by_name.setdefault(_as_name(step.name), []).append(step)
@@ -267,6 +294,8 @@ class RunView:
     given_id: str
     started: datetime | None
     """None while only planning: the run has no time and no name yet."""
+    cancelled: Mapping[str, str] | Literal[False] = False
+    """Who ended the run, and why (``who``, ``reason``); False while it goes forward."""
 
     @property
     def id(self) -> str:

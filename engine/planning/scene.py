@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,11 @@ class Lane:
         """The item's key; None for a block that runs once."""
         return None if self.item is None else self.item.key
 
+    @property
+    def addresses(self) -> Iterator[str]:
+        """Of each of its steps, for its item."""
+        return (address_of(compiled.step.address, self.key) for compiled in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class BlockWork:
@@ -142,7 +147,7 @@ class Scene:
         self.runbook, self.inventory, self.given, self.results, self.clock = runbook, inventory, given, results, clock
         self._templates, self._source, self._secrets = templates, source, secrets
         self._directory = Directory(runbook)
-        self._compiled = {step.address: self._compile(step, catalog) for step in runbook.steps()}
+        self._compiled = {step.address: self._compile(step, catalog) for step in runbook.every_step()}
         self._vars = secrets.variables({**runbook.defaults, **inventory.defaults})
         self._inputs = {**given.inputs, **secrets.variables(_secret_inputs(runbook, given.inputs))}
         self._fixed = self._fixed_names()
@@ -154,26 +159,42 @@ class Scene:
         self.results.forget()
         self._fixed["run"] = RunView(self.given.scope, self.results, self.given.run, started)
 
+    def cancel(self, who: str, reason: str) -> None:
+        """From the way forward to what is done when a run is cancelled: templates see by whom and why, and what was never
+        reached. Raises as ``work`` does."""
+        self._fixed["run"] = replace(self._fixed["run"], cancelled={"who": who, "reason": reason})
+        reached = self.work()
+        self.results.close(a for work in reached for lane in work.lanes for a in lane.addresses)
+        worked = {compiled.step.address for work in reached for lane in work.lanes for compiled in lane.steps}
+        self.results.close(step.address for step in self.runbook.steps() if step.address not in worked)
+
     # ------------------------------------------------------------ what there is to do
 
     def work(self) -> list[BlockWork]:
         """Every block with its lanes, in an order that respects ``needs``. Raises ``InvalidInput`` for a failing ``where``."""
-        blocks = {block.address: block for block in self.runbook.blocks()}
-        order = in_order(blocks, {address: block.needs for address, block in blocks.items()})
-        return [self._block_work(blocks[address]) for address in order]
+        return self._in_order(self.runbook.blocks(), self.given.limit)
 
-    def _block_work(self, block: Block) -> BlockWork:
+    def compensation(self) -> list[BlockWork]:
+        """What is done when the run is cancelled; a limit does not hold for it. Raises as ``work`` does."""
+        return self._in_order(self.runbook.compensation(), ())
+
+    def _in_order(self, among: Iterable[Block], limit: tuple[str, ...]) -> list[BlockWork]:
+        blocks = {block.address: block for block in among}
+        needs = {address: [need for need in block.needs if need in blocks] for address, block in blocks.items()}
+        return [self._block_work(blocks[address], limit) for address in in_order(blocks, needs)]
+
+    def _block_work(self, block: Block, limit: tuple[str, ...]) -> BlockWork:
         compiled = [self._compiled[step.address] for step in block.steps]
-        lanes = tuple(self._lanes(block, compiled))
+        lanes = tuple(self._lanes(block, compiled, limit))
         return BlockWork(block, lanes, bool(compiled) and all(step.local for step in compiled))
 
-    def _lanes(self, block: Block, compiled: list[AnyStep]) -> Iterator[Lane]:
+    def _lanes(self, block: Block, compiled: list[AnyStep], limit: tuple[str, ...]) -> Iterator[Lane]:
         everything = tuple(compiled)
         for item in self._items(block):
             key = None if item is None else item.key
             steps = everything
-            if self.given.limit:
-                steps = tuple(step for step in compiled if admits(self.given.limit, step.step.address, key))
+            if limit:
+                steps = tuple(step for step in compiled if admits(limit, step.step.address, key))
             if steps:
                 yield Lane(item, steps)
 

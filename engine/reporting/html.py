@@ -23,6 +23,7 @@ from engine.reporting.wording import (
     RUN_WORDS,
     STATUS_WORDS,
     UNFINISHED,
+    decisions,
     look_back,
     next_steps,
     title_of,
@@ -40,7 +41,7 @@ _TONES: dict[ItemStatus, str] = {
     ItemStatus.CHANGED: "good", ItemStatus.RAN: "good", ItemStatus.PROVED: "good", ItemStatus.PASSED: "good",
     ItemStatus.WAITING: "info", ItemStatus.FAILED: "bad",
     ItemStatus.IN_DOUBT: "bad", ItemStatus.BLOCKED: "warn", ItemStatus.RETRYING: "warn", ItemStatus.INTENDED: "warn",
-    ItemStatus.REOPENED: "warn",
+    ItemStatus.REOPENED: "warn", ItemStatus.CANCELLED: "warn",
 }
 _RUN_TONES = {RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "bad", RunStatus.TRIPPED: "bad", RunStatus.RUNNING: "info"}
 _ORDER = {status: rank for rank, status in enumerate((*PROBLEMS, *UNFINISHED))}
@@ -159,6 +160,7 @@ def _overrides(story: Story) -> str:
         f"<li>{_text(o.actor)} let work start outside its window ({_text(o.window)}). Reason given: <b>{_text(o.reason)}</b></li>"
         for o in story.state.overrides
     ]
+    entries += [f"<li>{_text(line)}</li>" for line in decisions(story.state)]
     return _section("Overrides", f"<ul>{''.join(entries)}</ul>", tone="warn") if entries else ""
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.model.event import RunPaused
 from engine.model.gate import GateState, acted, called
 from engine.model.run import RunState
 from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
-from engine.reporting.wording import slot_lines, untold
+from engine.reporting.wording import paused_by, slot_lines, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Entry:
     gate: GateState
     people: Sequence[Mapping[str, Any]]
     """Who may act."""
+    paused: RunPaused | None = None
+    """Of the run: what is decided here counts, and the run goes on when somebody takes it up."""
 
     def is_for(self, role: str) -> bool:
         """Whether it waits for a role, a person or an account; all do for none."""
@@ -43,6 +46,7 @@ class Entry:
             "next_look": at.isoformat() if (at := self.gate.next_look) else None,
             "digest": self.gate.digest, "votes": [{"who": v.who, "vote": v.vote} for v in self.gate.votes],
             "slots": [{"start": start, "end": end} for start, end in self.gate.offers],
+            "paused": paused_by(self.paused) if self.paused else None,
             "commands": commands(self.run, self.address, self.gate),
         }
 
@@ -51,8 +55,8 @@ def entries_of(state: RunState, now: datetime) -> Iterator[Entry]:
     """A run's open gates, and who may act at them now."""
     header: Mapping[str, Any] = state.started.header if state.started else {}
     for address, gate in state.gates.items():
-        if gate.is_open:
-            yield Entry(state.run, str(header.get("customer", "")), address, gate, gate.acting(now))
+        if gate.is_open and gate.skipped is None and not state.is_closed(address):
+            yield Entry(state.run, str(header.get("customer", "")), address, gate, gate.acting(now), state.paused)
 
 
 def commands(run: str, address: str, gate: GateState) -> list[str]:
@@ -91,6 +95,8 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     if ask.get("notice"):
         note = printable(str(ask["notice"]))
         yield f"  {paint('yellow', f'note: {note}')}"
+    if entry.paused is not None:
+        yield f"  {paint('yellow', f'the run is {paused_by(entry.paused)}')}"
     if ask.get("message"):
         for written in str(ask["message"]).splitlines():  # a list that somebody wrote stays one
             indent = len(written) - len(written.lstrip())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from engine.model.event import Record
 from engine.reporting.story import Story, tell
 from engine.reporting.terminal import moment, printable, spelled
-from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, title_of, words_of
+from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, decisions, title_of, words_of
 
 _LISTED = 20
 
@@ -27,6 +27,9 @@ def render_markdown(records: Iterable[Record]) -> str:
         lines += [f"- `{o.address}` {STATUS_WORDS[o.status]}: {_plain(o.why)}" for o in problems[:_LISTED]]
         if len(problems) > _LISTED:
             lines.append(f"- and {len(problems) - _LISTED:,} more")
+    decided = decisions(state)
+    if decided:
+        lines += ["", "### Decided by people", "", *(f"- {_plain(line)}" for line in decided)]
     gaps = story.header.get("known_gaps") or ()
     if gaps:
         lines += ["", "### Not migrated (known gaps)", "", *(f"- {_plain(gap)}" for gap in gaps)]

@@ -121,6 +121,7 @@ class PlanPrinter:
             "Point of no return: once it is done, a rollback takes back neither it nor what came before",
             self._header.points_of_no_return,
         )
+        self._plain_list("Only if the run is cancelled", self._header.on_cancel)
         self._plain_list("Not migrated (known gaps)", self._header.known_gaps)
 
     def _begin(self) -> None:

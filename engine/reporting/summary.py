@@ -18,8 +18,10 @@ from engine.reporting.wording import (
     PROBLEMS,
     RUN_WORDS,
     UNFINISHED,
+    decisions,
     look_back,
     next_steps,
+    paused_by,
     title_of,
     untold,
     words_of,
@@ -30,6 +32,7 @@ _LISTED = 10
 """Problems of each kind that are listed."""
 _STYLES = {
     RunStatus.SUCCEEDED: "good", RunStatus.FAILED: "alarm", RunStatus.TRIPPED: "alarm", RunStatus.WAITING: "yellow",
+    RunStatus.PAUSED: "yellow", RunStatus.CANCELLED: "yellow",
     RunStatus.INTERRUPTED: "yellow", RunStatus.RUNNING: "cyan",
 }
 _ITEM_STYLES = {
@@ -164,6 +167,8 @@ def _waiting(state: RunState, width: int, paint: Paint, now: datetime | None) ->
         due = datetime.fromisoformat(hold.until) if hold.until else None
         until = _until(due, now) + (f", until {hold.signal} has happened" if hold.signal else "")
         lines.append((_is_late(due, now), f"{address or 'the whole run'} is held by {hold.owner}: {hold.reason}{until}"))
+    if state.paused is not None:
+        lines.append((False, f"somebody to take it up: {paused_by(state.paused)}"))
     if not lines:
         return
     yield ""
@@ -201,6 +206,9 @@ def _overrides(state: RunState, width: int) -> Iterator[str]:
         again += f" Note: {shut.notice}." if shut.notice else ""
         yield ""
         yield from wrapped(f"{shut.address}: {many(shut.waiting, 'item')} wait for the window {shut.window}.{again}", width, 0)
+    for line in decisions(state):
+        yield ""
+        yield from wrapped(line, width, 0)
     for override in state.overrides:
         yield ""
         yield from wrapped(f"Outside its window ({override.window}), let start by {override.actor}: {override.reason}", width, 0)
@@ -226,6 +234,14 @@ def summary_data(state: RunState) -> dict[str, Any]:
             for address, item in state.items.items() if item.status in PROBLEMS
         ],
         "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
+        "order_overrides": [
+            {"address": o.address, "doing": o.doing, "who": o.who, "role": o.role, "via": o.via, "reason": o.reason}
+            for o in state.order_overrides
+        ],
+        "skips": [{"address": address, "reason": s.reason, "who": s.who, "via": s.via} for address, s in state.skips.items()],
+        "cancelled": {"reason": state.cancelled.reason, "who": state.cancelled.who, "via": state.cancelled.via}
+        if state.cancelled else None,
+        "paused": {"reason": state.paused.reason, "who": state.paused.who} if state.paused else None,
         "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
         if state.tripped else None,
     }

@@ -6,14 +6,14 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from engine.model.event import RunReadBack
+from engine.model.event import RunPaused, RunReadBack
 from engine.model.gate import GateState, Offers
 from engine.model.run import ItemStatus, RunState, RunStatus
 
 STATUS_WORDS: dict[ItemStatus, str] = {
     ItemStatus.CHANGED: "changed", ItemStatus.UNCHANGED: "unchanged", ItemStatus.RAN: "done", ItemStatus.PROVED: "proved",
     ItemStatus.SKIPPED: "skipped", ItemStatus.FAILED: "failed", ItemStatus.BLOCKED: "not tried",
-    ItemStatus.PASSED: "passed", ItemStatus.WAITING: "waiting",
+    ItemStatus.PASSED: "passed", ItemStatus.WAITING: "waiting", ItemStatus.CANCELLED: "cancelled",
     ItemStatus.IN_DOUBT: "in doubt", ItemStatus.RETRYING: "trying again", ItemStatus.INTENDED: "under way",
     ItemStatus.REOPENED: "to be done",
 }
@@ -26,7 +26,8 @@ _BACK_WORDS = {
 
 RUN_WORDS: dict[RunStatus, str] = {
     RunStatus.SUCCEEDED: "succeeded", RunStatus.FAILED: "ended with failures", RunStatus.TRIPPED: "stopped by its guard",
-    RunStatus.WAITING: "waiting", RunStatus.INTERRUPTED: "interrupted", RunStatus.RUNNING: "running",
+    RunStatus.WAITING: "waiting", RunStatus.PAUSED: "paused", RunStatus.INTERRUPTED: "interrupted", RunStatus.RUNNING: "running",
+    RunStatus.CANCELLED: "cancelled",
 }
 DIED = "stopped in the middle"
 """A run that no process works on any more, and that had no time to say so."""
@@ -60,19 +61,35 @@ def look_back(found: RunReadBack | None) -> str:
     return f"read once more at the end: {found.checked:,} undone, {so}"
 
 
+def paused_by(paused: RunPaused) -> str:
+    """Who paused a run, and why."""
+    return f"paused by {paused.who}" + (f": {paused.reason}" if paused.reason else "")
+
+
+def decisions(state: RunState) -> list[str]:
+    """What people decided about the run as a whole or against its order, in sentences: it stands in every report."""
+    cancelled = state.cancelled
+    ended = [f"The run was cancelled by {cancelled.who} ({cancelled.via}): {cancelled.reason}"] if cancelled else []
+    against = [f"Against the order: {o.doing}. Let by {o.who} ({o.role}; {o.via}): {o.reason}" for o in state.order_overrides]
+    skipped = [f"{address} was skipped by {skip.who} ({skip.via}): {skip.reason}" for address, skip in state.skips.items()]
+    return ended + against + skipped
+
+
 def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:
     """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run."""
     if alive:
         return [(f"switchover status {state.run}", "see how far it is; Ctrl-C where it runs stops it safely")]
     steps = []
-    doubtful = next((address for address, item in state.items.items() if item.status is ItemStatus.IN_DOUBT), None)
+    doubtful = next((a for a, item in state.items.items() if item.status is ItemStatus.IN_DOUBT and not state.is_closed(a)), None)
     if doubtful is not None:
         quoted = shlex.quote(doubtful)
         steps.append((f"switchover resume {state.run} --done {quoted}", "you looked, and it was done"))
         steps.append((f"switchover resume {state.run} --again {quoted}", "you looked, and it was not: do it"))
     if any(gate.is_open for gate in state.gates.values()):
         steps.append(("switchover inbox", "see what waits for whom, and what to type"))
-    if state.status in (RunStatus.WAITING, RunStatus.INTERRUPTED, RunStatus.RUNNING) and doubtful is None:
+    if state.cancelled is not None and state.status is not RunStatus.CANCELLED and doubtful is None:
+        steps.append((f"switchover resume {state.run}", "do what is done when the run is cancelled"))
+    elif state.status in _RESUME and doubtful is None:
         steps.append((f"switchover resume {state.run}", _RESUME[state.status]))
     lapsed = sum(map(len, state.lapsed().values()))
     if lapsed:
@@ -83,9 +100,9 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((plan_again(state), f"look anew at {which} that changed since the plan: 'retry' would not help"))
     if state.to_try_again():
         steps.append((f"switchover retry {state.run}", "try again what failed, and what waited for it"))
-    if state.status is RunStatus.TRIPPED and doubtful is None:
+    if state.status is RunStatus.TRIPPED and doubtful is None and state.cancelled is None:
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
-    if state.status in (RunStatus.TRIPPED, RunStatus.FAILED) and not state.rollback_of:
+    if state.status in (RunStatus.TRIPPED, RunStatus.FAILED, RunStatus.CANCELLED) and not state.rollback_of:
         steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
     steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
     return steps
@@ -133,6 +150,7 @@ def plan_again(state: RunState) -> str:
 
 _RESUME = {
     RunStatus.WAITING: "go on when what it waits for has come",
+    RunStatus.PAUSED: "let it go on",
     RunStatus.INTERRUPTED: "go on with what is left",
     RunStatus.RUNNING: "its process is gone: look at what was under way, then go on",
 }

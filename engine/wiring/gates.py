@@ -61,13 +61,26 @@ def act(
     while True:
         state = fold(journal.read(run))
         events = decide(state)
-        due = now if state.status is RunStatus.WAITING else None
+        waits = state.status is RunStatus.WAITING and not any(isinstance(event, ev.RunPaused) for event in events)
+        ends = any(isinstance(event, ev.RunCancelled) for event in events) and state.status is RunStatus.PAUSED
+        due = now if waits or ends else None
         if not events or journal.append_if(run, events, state.last_seq, due, check=check):
             return state
 
 
+def refuse_closed(state: RunState, address: str) -> None:
+    """Raises ``NotAllowed`` for what a cancelled run does no more."""
+    cancelled = state.cancelled
+    if cancelled is not None and (state.status is RunStatus.CANCELLED or state.is_closed(address)):
+        raise NotAllowed(
+            f"Run {state.run} was cancelled",
+            f"By {cancelled.who}: {cancelled.reason}. What it did can still be taken back: switchover rollback {state.run}",
+        )
+
+
 def gate_at(state: RunState, address: str) -> GateState:
     """An open gate by address. Raises ``NotAllowed``."""
+    refuse_closed(state, address)
     gate = state.gates.get(address)
     if gate is None:
         known = [other for other, found in state.gates.items() if found.is_open]
@@ -84,24 +97,34 @@ def voter_at(gate: GateState, account: Account) -> Voter:
     if certain is not None:
         return certain
     people = [*gate.people, *gate.deputies]
-    if account.person:
-        wanted = [p for p in people if _is_named(p, account)]
-    else:
-        wanted = [p for p in people if account.name in p.get("logins", ())]
-    asked = ", ".join(map(called, gate.people))
-    if not wanted:
+    if not _meant(people, account):
         _refuse_who_handed_it_on(gate, account)
-        why = f"{account.person} is not among those who are asked" if account.person else \
-            f"No one of those who are asked is known by the account {account.name}"
-        raise NotAllowed("Not yours to decide", f"{why}: {asked}. Say for whom you act with --as ROLE.")
+    return person_of(people, account, "Not yours to decide", "those who are asked", "--as")
+
+
+def person_of(people: Sequence[Mapping[str, Any]], account: Account, refused: str, whom: str, option: str) -> Voter:
+    """Whom of ``people`` an account acts as. Raises ``NotAllowed`` as ``voter_at`` does; ``refused``, ``whom`` and ``option`` are
+    its words."""
+    wanted = _meant(people, account)
+    asked = ", ".join(map(called, people))
+    if not wanted:
+        why = f"{account.person} is not among {whom}" if account.person else \
+            f"No one of {whom} is known by the account {account.name}"
+        raise NotAllowed(refused, f"{why}: {asked}. Say for whom you act with {option} ROLE.")
     person = next((p for p in wanted if account.name in p.get("logins", ())), wanted[0])
     if person.get("logins") and account.name not in person["logins"]:
         raise NotAllowed(
-            "Not yours to decide",
+            refused,
             f"{person.get('name')} acts by the account {' or '.join(person['logins'])}, and this is {account.name}.",
         )
     unproved = "" if person.get("logins") else ", which the inventory ties to nobody"
     return voter_of(person, account, unproved)
+
+
+def _meant(people: Sequence[Mapping[str, Any]], account: Account) -> list[Mapping[str, Any]]:
+    if account.person:
+        return [p for p in people if _is_named(p, account)]
+    return [p for p in people if account.name in p.get("logins", ())]
 
 
 def voter_of(person: Mapping[str, Any], account: Account, unproved: str = "") -> Voter:

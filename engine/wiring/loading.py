@@ -23,7 +23,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import PlanHeader
-from engine.model.runbook import Runbook
+from engine.model.runbook import Block, Runbook
 from engine.ports import Action, Clock
 from engine.project import Project
 
@@ -96,6 +96,11 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
             return list(load(project, Named(runbook, inventory, given)).warnings)
         except InvalidInput as invalid:
             return list(invalid.diagnostics)
+    return check_runbook_files(project, runbook, None)
+
+
+def check_runbook_files(project: Project, runbook: Path, inventory: Inventory | None) -> list[Diagnostic]:
+    """Every problem of a runbook and the templates it uses, held against an inventory that has been read, when there is one."""
     try:
         draft = read_runbook(existing(runbook, "runbook"), project.display(runbook))
     except InvalidInput as invalid:
@@ -103,7 +108,8 @@ def check_files(project: Project, runbook: Path, inventory: Path | None, given: 
     if draft.runbook is None:
         return list(draft.problems)
     specs = specs_of(catalog(draft.runbook.actions()), draft.runbook)
-    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, None, Templates(project.templates, project.display))])
+    templates = Templates(project.templates, project.display)
+    return in_order([*draft.problems, *check_runbook(draft.runbook, specs, inventory, templates)])
 
 
 def _read(project: Project, named: Named) -> tuple[Runbook | None, Inventory | None, list[Diagnostic]]:
@@ -172,7 +178,8 @@ def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
         key_id=key_id,
         windows=_spell_windows(runbook, inventory, clock.now()),
         known_gaps=runbook.known_gaps,
-        points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),
+        points_of_no_return=tuple(step.address for step in runbook.every_step() if step.point_of_no_return),
+        on_cancel=tuple(map(_spell_compensation, runbook.compensation())),
     )
 
 
@@ -213,10 +220,16 @@ def _git(folder: Path, *arguments: str) -> str | None:
 def _spell_windows(runbook: Runbook, inventory: Inventory, now: datetime) -> tuple[str, ...]:
     phases: dict[str, list[str]] = {}
     notices: dict[str, str] = {}
-    for block in runbook.blocks():
+    for block in runbook.every_block():
         if block.window is not None:
             spelled = f"{block.window.name}: {block.window.describe()}"
             phases.setdefault(spelled, []).append(block.phase)
             notice = Windows(inventory.calendars).notice_ahead(block, now)
             notices[spelled] = f"; the next time: {notice}" if notice else ""
     return tuple(f"{window} ({', '.join(dict.fromkeys(names))}){notices[window]}" for window, names in phases.items())
+
+
+def _spell_compensation(block: Block) -> str:
+    """``on-cancel/tell-team: mail.send, when steps.route.changed``."""
+    steps = (f"{step.action}{f', when {step.when}' if step.when else ''}" for step in block.steps)
+    return f"{block.address}: {'; '.join(steps)}"

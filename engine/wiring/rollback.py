@@ -45,7 +45,7 @@ def header_back(state: RunState, clock: Clock, reach: Reach) -> PlanHeader:
     """What a plan of the way back is made from: all that the run was made from, and where that run stood."""
     return replace(
         run_header(state), plan_id=uuid.uuid4().hex, created_at=clock.now().isoformat(timespec="seconds"), version=__version__,
-        limit=reach.limit, windows=(), rollback_of=state.run, rollback_seq=state.last_seq, back_to=reach.to,
+        limit=reach.limit, windows=(), on_cancel=(), rollback_of=state.run, rollback_seq=state.last_seq, back_to=reach.to,
     )
 
 
@@ -97,7 +97,7 @@ def undone_before(state: RunState, journal: Journal, apart_from: str = "") -> fr
 
 
 def _check_step(loaded: Loaded, to: str) -> None:
-    known = [a for block in loaded.runbook.blocks() for a in (block.address, *(step.address for step in block.steps))]
+    known = [a for block in loaded.runbook.every_block() for a in (block.address, *(step.address for step in block.steps))]
     if to and to not in known:
         steps = list(dict.fromkeys(known))
         raise SwitchoverError(f"There is no step {to} in this run", f"{did_you_mean(to, steps) or offered(steps)}")

@@ -97,8 +97,13 @@ def open_stage(
     results = PastResults(past.items) if past is not None else _results(loaded, journal, state)
     try:
         scene = Scene(loaded.runbook, inventory, loaded.catalog, loaded.templates, source, known, clock, given, results)
-        work = shaped(scene.work())
-        _require_secrets(loaded, work, source, all_lanes=past is not None or bool(loaded.named.limit))
+        everything = scene.work()
+        if past is not None and past.cancelled is not None:
+            scene.cancel(past.cancelled.who, past.cancelled.reason)
+            everything += scene.compensation()
+        work = shaped(everything)
+        ahead = work if state is None or state.cancelled is None else scene.compensation()
+        _require_secrets(loaded, ahead, source, all_lanes=past is not None or bool(loaded.named.limit))
         yield Stage(loaded, scene, source, work, known, outbox, key, past, around)
     except Exception as error:
         # The report of a bug quotes it, and it may quote a secret.
@@ -295,11 +300,18 @@ def resume(
         state = fold(journal.read(state.run))
         order = Order(
             state.run, stage.work, expectations(plan.items), state.items, forgiven, _requester(state), state, plan.header,
-            stage.loaded.project.run_folder(state.run), looks_now=looks_now,
+            stage.loaded.project.run_folder(state.run), looks_now=looks_now, unforgiven=_unforgiven(stage, first),
         )
         return _run(stage, journal, order, ignore_window, stop)
     finally:
         journal.release(lease)
+
+
+def _unforgiven(stage: Stage, first: Sequence[ev.Event]) -> frozenset[str]:
+    """Blocks whose failures the runbook's order does not let be passed over, unless somebody who may let it."""
+    if stage.past is not None or any(isinstance(event, ev.OrderOverridden) for event in first):
+        return frozenset()
+    return stage.loaded.runbook.guarded_blocks()
 
 
 def _requester(state: RunState) -> str:
@@ -441,6 +453,11 @@ def answered(state: RunState, done: Sequence[str], again: Sequence[str], who: st
     events: list[ev.Event] = []
     for answer, addresses in (("done", done), ("again", again)):
         for address in addresses:
+            if answer == "again" and state.cancelled is not None and state.is_closed(address):
+                raise SwitchoverError(
+                    f"{address} is not done again", f"Run {state.run} was cancelled by {state.cancelled.who}: "
+                    f"{state.cancelled.reason}. Nothing of it is done any more.",
+                )
             item = state.items.get(address)
             if item is None or not _is_in_doubt(item):
                 open_ones = [a for a, i in state.items.items() if _is_in_doubt(i)]

@@ -68,6 +68,15 @@ def put_up(boundaries: Boundaries) -> None:
         come_to("after append", kinds)
         return ticket
 
+    def append_if(original: Callable[..., bool], journal: Any, run: str, events: Sequence[Any], *rest: Any, **named: Any) -> bool:
+        kinds = [event.kind for event in events]
+        come_to("before append", kinds)
+        added = original(journal, run, events, *rest, **named)
+        if added:
+            come_to("after append", kinds)
+            come_to("after commit", kinds)
+        return added
+
     def insert(original: Callable[..., None], connection: Any, rows: Sequence[Any]) -> None:
         original(connection, rows)
         come_to("inside commit", [row[4] for row in rows])
@@ -92,6 +101,7 @@ def put_up(boundaries: Boundaries) -> None:
         return receipt
 
     wrap(ChainedJournal, "append", append)
+    wrap(sqlite.SqliteJournal, "append_if", append_if)
     wrap(sqlite, "_insert", insert)
     wrap(sqlite.SqliteJournal, "_commit", commit)
     wrap(sqlite.SqliteJournal, "acquire", acquire)

@@ -1,0 +1,1 @@
+"""Rules that runbooks are held to beyond being valid. Each is one module; ``rules`` lists them."""

@@ -142,7 +142,7 @@ class World:
 
     def _calendar_of(self, gate: str) -> str:
         step = split_address(gate)[0]
-        return next((s.gate.limits.calendar for s in self._runbook.steps() if s.address == step and s.gate is not None), "")
+        return next((s.gate.limits.calendar for s in self._runbook.every_step() if s.address == step and s.gate is not None), "")
 
     def _note_openings(self) -> None:
         """Gates that opened since this was last asked."""
@@ -181,6 +181,8 @@ class World:
                     self._take_up(acted(journal, fold(journal.read(self.run)) if self.run else RunState()))
                 else:
                     journalled(journal, self.run, self.now, lambda state: acted(journal, state))
+                    if act.verb == "cancel" and not self.busy:
+                        self.first = self.first or ()  # the command does at once what is done then, also of a run that failed
         except SwitchoverError as refusal:
             self.did.append(Did(act, self.now, _reason(refusal)))
         else:

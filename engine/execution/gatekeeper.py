@@ -7,7 +7,7 @@ is closed only if nothing they did has come in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +21,11 @@ from engine.model.calendar import Calendar, due_at
 from engine.model.errors import Permanent
 from engine.model.gate import GATE_KINDS, Approval, Form, Gate, GateState, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
-from engine.model.plan import Outlook, PlanHeader, digest
+from engine.model.plan import Outlook, PlanHeader, PlannedItem, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
 from engine.planning.gate_words import spelled
+from engine.planning.people import people_of
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner
 from engine.planning.scene import CompiledGate, Scene
@@ -179,12 +180,17 @@ class GateKeeper:
         """What the covered steps would change now: that is what people agree to. None when it covers none."""
         if not isinstance(gate, Approval) or not gate.covers:
             return None
-        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers))
+        found = covered(self._scene, gate)
         if self._desk.folder is not None and self._desk.header is not None and found:
             path = shown_path(self._desk.folder, address)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             write_plan(path, self._desk.header, found)
         return [[item.address, item.outlook.value, item.observed] for item in found if item.outlook not in NOTHING_TO_DO]
+
+
+def covered(scene: Scene, gate: Approval) -> list[PlannedItem]:
+    """Everything that an approval covers, as it would be shown now."""
+    return list(Planner(scene, notes=False).look(scene.work(), gate.covers))
 
 
 def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> dict[str, Any]:
@@ -201,21 +207,6 @@ def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> di
 def shown_path(folder: Path, address: str) -> Path:
     """Where what an approval covers is kept, in a run's folder."""
     return folder / "shown" / f"{address.replace('/', '--')}.jsonl"
-
-
-def people_of(inventory: Inventory, roles: Sequence[str]) -> list[dict[str, Any]]:
-    """Who stands behind roles: role, name, mail address, and the accounts each is known by."""
-    return list(_people(inventory, roles))
-
-
-def _people(inventory: Inventory, roles: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for role in roles:
-        person = inventory.people.get(role, {})
-        logins = person.get("logins", ())
-        yield {
-            "role": role, "name": str(person.get("name", role)), "email": str(person.get("email", "")),
-            "logins": [logins] if isinstance(logins, str) else [str(login) for login in logins or ()],  # type: ignore[attr-defined]
-        }
 
 
 def _escalation(limits: Limits, inventory: Inventory, due: datetime | None, calendar: Calendar | None) -> dict[str, Any]:

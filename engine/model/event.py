@@ -56,6 +56,22 @@ class RunResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunAmended(Event):
+    """The run went over to another revision of what it is made from; what was done stays. ``revision`` counts from 2; ``before``
+    and ``after``: digests of runbook, inventory and templates; ``header`` and ``totals``: of the plan of what is left."""
+
+    kind: ClassVar[str] = "run_amended"
+    revision: int
+    who: str
+    reason: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    git_commit: str
+    header: Mapping[str, Any]
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowOverridden(Event):
     """Work was let start outside its window; ``reason`` is what the operator gave."""
 
@@ -356,7 +372,8 @@ class GateEscalated(Event):
 
 @dataclass(frozen=True, slots=True)
 class GateClosed(Event):
-    """A gate is decided. ``outcome``: passed or refused; ``outputs``: what later steps may use of it."""
+    """A gate is decided. ``outcome``: passed or refused, or withdrawn when the run was amended and it is to be asked anew;
+    ``outputs``: what later steps may use of it."""
 
     kind: ClassVar[str] = "gate_closed"
     address: str
@@ -393,7 +410,8 @@ class RunReleased(Event):
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        RunStarted, ItemsNamed, RunResumed, WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
+        RunStarted, ItemsNamed, RunResumed, RunAmended,
+        WindowOverridden, WindowClosed, ItemIntended, ItemChanged, ItemUnchanged, ItemRan,
         ItemProved, ItemRetried, ItemFailed, ItemBlocked, ItemSkipped, ItemWithdrawn,
         ItemInDoubt, ItemAnswered, ItemReopened,
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,

@@ -23,6 +23,7 @@ from engine.reporting.wording import (
     RUN_WORDS,
     STATUS_WORDS,
     UNFINISHED,
+    amended,
     look_back,
     next_steps,
     title_of,
@@ -90,6 +91,7 @@ def _header(story: Story) -> str:
         ]
     if state.read_back is not None:
         about.append(look_back(state.read_back))
+    about += [f"{amended(event)}, {moment(at)}" for at, event in state.amendments]
     if header.get("lab"):
         about.append("rehearsed against the lab")
     lines.append(f"<p>{_pill(RUN_WORDS[state.status], _RUN_TONES.get(state.status, 'warn'))} {' · '.join(map(_text, about))}</p>")
@@ -265,6 +267,8 @@ def _origin(story: Story) -> str:
 
 def _origins(story: Story) -> Iterator[tuple[str, str]]:
     header = story.header
+    if story.state.amendments:
+        yield "Revision", f"{story.state.revision}; what was done before went by earlier ones"
     plain = (
         ("Plan", "plan_id"), ("Planned at", "created_at"), ("switchover", "version"), ("Scope", "scope"), ("Runbook", "runbook"),
         ("Inventory", "inventory"), ("Runbook digest", "runbook_digest"), ("Inventory digest", "inventory_digest"),

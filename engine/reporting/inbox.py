@@ -42,7 +42,7 @@ class Entry:
 
 def entries_of(state: RunState) -> Iterator[Entry]:
     """A run's open gates."""
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     for address, gate in state.gates.items():
         if gate.is_open:
             yield Entry(state.run, str(header.get("customer", "")), address, gate)

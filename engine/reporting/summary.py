@@ -56,7 +56,7 @@ def _next(steps: Sequence[tuple[str, str]], paint: Paint, width: int) -> Iterato
 
 
 def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     running = state.status is RunStatus.RUNNING
     words = RUN_WORDS[state.status] if not running or holder else f"{DIED}: its process is gone"
     style = _STYLES[state.status] if not running or holder else "alarm"
@@ -68,6 +68,9 @@ def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
         took = spelled((state.last_at - state.started_at).total_seconds())
         lab = ", against the lab" if header.get("lab") else ""
         yield paint("dim", f"  started {moment(state.started_at)} by {state.started.actor}, {took}{lab}")
+    for at, event in state.amendments:
+        reason = f" ({event.reason})" if event.reason else ""
+        yield paint("dim", f"  amended {moment(at)} by {event.who}{reason}: revision {event.revision}")
     if state.read_back is not None:
         yield f"  {look_back(state.read_back)}"
     if holder is not None:
@@ -82,7 +85,7 @@ def _table(state: RunState, paint: Paint) -> Iterator[str]:
     if not by_step:
         yield "  Nothing was started yet."
         return
-    words = words_of(state.started.header if state.started else {})
+    words = words_of(state.header)
     used = [status for status in words if any(counts[status] for counts in by_step.values())]
     room = max(12, *(columns(step) for step in by_step))
     widths = {status: max(7, len(words[status])) for status in used}
@@ -175,7 +178,7 @@ def counts_by_step(state: RunState) -> dict[str, Counter[ItemStatus]]:
 def summary_data(state: RunState) -> dict[str, Any]:
     """The same for programs; ``format`` changes when a reader would have to."""
     return {
-        "format": FORMAT, **run_line(state), "header": dict(state.started.header) if state.started else {},
+        "format": FORMAT, **run_line(state), "header": dict(state.header),
         "steps": {
             step: {status.value: count for status, count in counts.items()} for step, counts in counts_by_step(state).items()
         },
@@ -184,6 +187,10 @@ def summary_data(state: RunState) -> dict[str, Any]:
             for address, item in state.items.items() if item.status in PROBLEMS
         ],
         "overrides": [{"window": o.window, "reason": o.reason, "actor": o.actor} for o in state.overrides],
+        "revision": state.revision,
+        "amended": [
+            {"revision": e.revision, "at": at.isoformat(), "who": e.who, "reason": e.reason} for at, e in state.amendments
+        ],
         "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
         if state.tripped else None,
     }
@@ -218,7 +225,7 @@ def format_runs(states: Iterable[RunState], *, color: bool = False, at_work: Con
 
 def _run_cells(state: RunState, at_work: Container[str]) -> tuple[list[str], RunStatus]:
     line = run_line(state)
-    words, counted = words_of(state.started.header if state.started else {}), state.counts()
+    words, counted = words_of(state.header), state.counts()
     counts = ", ".join(f"{counted[status.value]:,} {word}" for status, word in words.items() if counted.get(status.value))
     started = moment(state.started_at) if state.started_at else ""
     stands = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]

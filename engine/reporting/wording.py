@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from engine.model.event import RunReadBack
+from engine.model.event import RunAmended, RunReadBack
 from engine.model.run import ItemStatus, RunState, RunStatus
 
 STATUS_WORDS: dict[ItemStatus, str] = {
@@ -51,6 +51,11 @@ def title_of(header: Mapping[str, Any], otherwise: str = "") -> str:
     return f"Rollback of run {back}: {title}" if back else title
 
 
+def amended(event: RunAmended) -> str:
+    """Who had a run go over to another revision, and why."""
+    return f"amended by {event.who} to revision {event.revision}" + (f": {event.reason}" if event.reason else "")
+
+
 def look_back(found: RunReadBack | None) -> str:
     """What the last look at everything came to; empty when there was none."""
     if found is None:
@@ -88,7 +93,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
 
 def plan_again(state: RunState) -> str:
     """The command that looks anew at what a run was made from."""
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     named = [str(header.get("runbook") or "RUNBOOK"), "-i", str(header.get("inventory") or "INVENTORY")]
     return " ".join(["switchover plan", *map(shlex.quote, named), *(["--lab"] if header.get("lab") else [])])
 

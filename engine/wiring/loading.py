@@ -59,9 +59,12 @@ class Loaded:
         return f"{self.inventory.customer}@lab" if self.named.lab else self.inventory.customer
 
 
-def load(project: Project, named: Named, inputs: Mapping[str, object] | None = None) -> Loaded:
+def load(
+    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None
+) -> Loaded:
     """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
-    them, values and not text, instead of what ``named`` gives."""
+    them, values and not text, instead of what ``named`` gives. ``kept``: likewise, but of another revision of the runbook, and
+    beside what ``named`` gives."""
     runbook, inventory, found = _read(project, named)
     templates = Templates(project.templates, project.display)
     if runbook is not None:
@@ -69,7 +72,7 @@ def load(project: Project, named: Named, inputs: Mapping[str, object] | None = N
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
     if runbook is not None and inputs is None:
         try:
-            inputs = resolve_inputs(runbook, named.given)
+            inputs = resolve_inputs(runbook, named.given, kept)
         except InvalidInput as invalid:
             found += invalid.diagnostics
     if runbook is None or inventory is None or any(diagnostic.is_error for diagnostic in found):

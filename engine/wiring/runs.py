@@ -41,6 +41,8 @@ from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
 
 PLAN_FILE = "plan.jsonl"
+REVISIONS = "revisions"
+"""In a run's folder: a folder for each revision it went over to, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,19 +262,19 @@ class Begin:
 
 def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus:
     """Takes the scope, journals the start and runs to the end, or to where it must wait. The run's folder must be pinned."""
-    lease = _lease(stage, begin.run)
+    lease = lease_of(stage, begin.run)
     journal.acquire(lease)
     try:
         # Again, now that nobody else can: two may have been asked to apply one plan, and the first is done with it.
         check_not_applied(begin.header, journal)
         check_has_not_gone_on(begin.header, journal)
-        _make_durable(stage.loaded.project.run_folder(begin.run))
+        make_durable(stage.loaded.project.run_folder(begin.run))
         started = ev.RunStarted(
             begin.header.scope, begin.header.plan_id, lease.actor, lease.host, lease.pid, asdict(begin.header),
             totals_of(begin.totals),
         )
         overrides = _overrides(stage, begin.ignore_window, lease.actor)
-        journal.flush(journal.append(begin.run, [started, *_names(stage), *begin.first, *overrides]))
+        journal.flush(journal.append(begin.run, [started, *names_of(stage), *begin.first, *overrides]))
         # The time on record, so that a run taken up again tells templates the same.
         stage.scene.begin_run(next(iter(journal.read(begin.run))).at)
         order = Order(
@@ -292,16 +294,12 @@ def resume(
 
     Raises ``LockHeld`` when the run went on elsewhere since ``state`` was read: what was answered to may be settled by now.
     """
-    lease = _lease(stage, state.run)
+    lease = lease_of(stage, state.run)
     journal.acquire(lease)
     try:
-        if next(iter(journal.read(state.run, state.last_seq)), None) is not None:
-            raise LockHeld(
-                f"Run {state.run} has just gone on elsewhere",
-                f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
-            )
+        check_stands(state, journal)
         check_not_rolled_back(state, journal)
-        plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
+        plan = read_plan(pinned_folder(stage.loaded.project, state) / PLAN_FILE)
         forgiven = state.tripped is not None
         overrides = _overrides(stage, ignore_window, lease.actor)
         for event in first:
@@ -319,6 +317,15 @@ def resume(
         journal.release(lease)
 
 
+def check_stands(state: RunState, journal: Journal) -> None:
+    """Raises ``LockHeld`` when anything was journalled of a run since ``state`` was read."""
+    if next(iter(journal.read(state.run, state.last_seq)), None) is not None:
+        raise LockHeld(
+            f"Run {state.run} has just gone on elsewhere",
+            f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
+        )
+
+
 def _requester(state: RunState) -> str:
     return state.started.actor if state.started is not None else ""
 
@@ -330,11 +337,12 @@ def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None
     return Runner(stage.scene, journal, order, windows, stop).run()
 
 
-def _lease(stage: Stage, run: str) -> Lease:
+def lease_of(stage: Stage, run: str) -> Lease:
+    """The lease this process takes on the stage's scope."""
     return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), actor(), stage.scene.clock.now())
 
 
-def _names(stage: Stage) -> Iterator[ev.Event]:
+def names_of(stage: Stage) -> Iterator[ev.Event]:
     """Names of all items, a thousand to an event."""
     items = (lane.item for work in stage.work for lane in work.lanes if lane.item is not None)
     labels = {item.key: label for item in items if (label := stage.scene.label(item))}
@@ -364,14 +372,25 @@ def pinned(loaded: Loaded, journal: Journal, run: str, inventory: Path | None = 
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=0o700)
-        _copy(loaded.named.runbook, folder / "runbook.yml")
-        for name in loaded.inventory.files:
-            _copy((inventory or loaded.named.inventory) / name, folder / "inventory" / name)
+        pin(loaded, folder, inventory or loaded.named.inventory)
         yield folder
     finally:
         with suppress(JournalBroken):  # who cannot tell whether it began keeps the folder
             if all(info.run != run for info in journal.runs(loaded.scope)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def pin(loaded: Loaded, folder: Path, inventory: Path) -> None:
+    """Copies a runbook, and the inventory that was read from the folder ``inventory``."""
+    _copy(loaded.named.runbook, folder / "runbook.yml")
+    for name in loaded.inventory.files:
+        _copy(inventory / name, folder / "inventory" / name)
+
+
+def pinned_folder(project: Project, state: RunState) -> Path:
+    """Where the copies are that a run goes by: in its own folder those it began with, below that each later revision's."""
+    folder = project.run_folder(state.run)
+    return folder if state.revision == 1 else folder / REVISIONS / str(state.revision)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -381,7 +400,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(original, copy)
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """Waits until the folder is on disk with all in it: without it the run could not be taken up after a power cut."""
     for path in (*folder.rglob("*"), folder, folder.parent):
         descriptor = os.open(path, os.O_RDONLY)
@@ -395,31 +414,43 @@ def load_pinned(project: Project, state: RunState, *, templates: bool = True) ->
     """The run's own revision of everything. Raises ``StalePlan`` when actions, or ``templates``, changed under it: a rollback
     goes by receipts and renders none."""
     header = run_header(state)
-    folder = project.run_folder(state.run)
-    if not folder.is_dir():
-        raise SwitchoverError(
-            f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it began with; restore it."
-        )
-    # A rollback's limit says what is taken back of everything the run went through.
-    named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
-    loaded = load(project, named, header.inputs)
+    loaded = load_copies(project, state)
     changed = differences(header, loaded, templates=templates)
     if changed:
         raise StalePlan(
             f"Run {state.run} cannot go on as it began" if templates else f"Run {state.run} cannot be looked back on",
             f"Since then, {_listed(changed)} changed. Restore what it began with"
-            + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
+            + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "")
+            + (f"; or go over to what is there now: {_amending(state, header)}" if templates and not header.rollback_of else "")
+            + "; or make a new plan.",
         )
+    return loaded
+
+
+def load_copies(project: Project, state: RunState) -> Loaded:
+    """What the run's newest copies say, read by the actions and templates of now."""
+    header, folder = run_header(state), pinned_folder(project, state)
+    if not folder.is_dir():
+        raise SwitchoverError(
+            f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it went by; restore it."
+        )
+    # A rollback's limit says what is taken back of everything the run went through.
+    named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
+    loaded = load(project, named, header.inputs)
     check_key(project, header.key_id, f"The plan of run {state.run}")
     # Secrets stay where they are: references start from the real folder, not from the copy.
     return replace(loaded, named=replace(loaded.named, inventory=project.root / header.inventory))
 
 
+def _amending(state: RunState, header: PlanHeader) -> str:
+    return f"switchover amend {state.run} --runbook {header.runbook}"
+
+
 def run_header(state: RunState) -> PlanHeader:
-    """The header of the plan a run was started with."""
+    """The header of the plan a run goes by."""
     if state.started is None:
         raise SwitchoverError(f"Run {state.run} has no beginning in the journal", "Check the run's id with: switchover status")
-    return header_from(state.started.header)
+    return header_from(state.header)
 
 
 def read_run(journal: Journal, wanted: str | None) -> RunState:

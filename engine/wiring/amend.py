@@ -180,16 +180,21 @@ def go_over(draft: Draft, journal: Journal, events: Sequence[ev.Event]) -> None:
         check_stands(state, journal)
         check_not_rolled_back(state, journal)
         place = folder.parent / str(draft.number)
-        shutil.rmtree(place, ignore_errors=True)  # left by an amendment that died before it was journalled
-        make_durable(folder)
-        folder.rename(place)
-        _sync(folder.parent, folder.parent.parent)
+        put_in_place(folder, place)
         due = draft.stage.scene.clock.now() if state.status is RunStatus.WAITING else None
         if not journal.append_if(state.run, events, state.last_seq, due):
             shutil.rmtree(place, ignore_errors=True)
             check_stands(state, journal)
     finally:
         journal.release(lease)
+
+
+def put_in_place(folder: Path, place: Path) -> None:
+    """Makes copies durable under their revision's number, instead of what an amendment left that died before it was journalled."""
+    shutil.rmtree(place, ignore_errors=True)
+    make_durable(folder)
+    folder.rename(place)
+    _sync(folder.parent, folder.parent.parent)
 
 
 def _sync(*folders: Path) -> None:

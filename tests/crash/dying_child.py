@@ -7,7 +7,8 @@ from outside, and in between runs what an operator runs.
 Boundaries, WHAT being an event's kind: ``before append WHAT``, ``after append WHAT`` (queued, perhaps not yet on disk),
 ``inside commit WHAT`` (written, the transaction still open), ``after commit WHAT`` (on disk, nobody has been told);
 ``before effect`` and ``after effect`` (round an action's write, or its undo); ``after mark STATUS`` (of the outbox);
-``after lease``.
+``after lease``; ``before revision`` and ``after revision`` (an amendment's copies put in place), ``after append_if WHAT`` (on disk
+by compare-and-append).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from engine.cli.main import main
 from engine.journal import sqlite
 from engine.journal.chained import ChainedJournal
 from engine.transports.outbox import FileOutbox
+from engine.wiring import amend
 
 
 class Boundaries:
@@ -91,6 +93,18 @@ def put_up(boundaries: Boundaries) -> None:
         come_to("after effect")
         return receipt
 
+    def append_if(original: Callable[..., bool], journal: Any, run: str, events: Sequence[Any], *rest: Any, **named: Any) -> bool:
+        added = original(journal, run, events, *rest, **named)
+        come_to("after append_if", [event.kind for event in events])
+        return added
+
+    def place(original: Callable[..., None], *arguments: Any) -> None:
+        come_to("before revision")
+        original(*arguments)
+        come_to("after revision")
+
+    wrap(amend, "put_in_place", place)
+    wrap(sqlite.SqliteJournal, "append_if", append_if)
     wrap(ChainedJournal, "append", append)
     wrap(sqlite, "_insert", insert)
     wrap(sqlite.SqliteJournal, "_commit", commit)

@@ -190,7 +190,7 @@ def go_over(draft: Draft, journal: Journal, events: Sequence[ev.Event]) -> None:
 
 
 def put_in_place(folder: Path, place: Path) -> None:
-    """Makes copies durable under their revision's number, instead of what an amendment left that died before it was journalled."""
+    """Makes copies durable under their number, instead of what an amendment left that died before it was journalled."""
     shutil.rmtree(place, ignore_errors=True)
     make_durable(folder)
     folder.rename(place)

@@ -7,8 +7,8 @@ from outside, and in between runs what an operator runs.
 Boundaries, WHAT being an event's kind: ``before append WHAT``, ``after append WHAT`` (queued, perhaps not yet on disk),
 ``inside commit WHAT`` (written, the transaction still open), ``after commit WHAT`` (on disk, nobody has been told);
 ``before effect`` and ``after effect`` (round an action's write, or its undo); ``after mark STATUS`` (of the outbox);
-``after lease``; ``before revision`` and ``after revision`` (an amendment's copies put in place), ``after append_if WHAT`` (on disk
-by compare-and-append).
+``after lease``; ``before revision`` and ``after revision`` (an amendment's copies put in place), ``after append_if WHAT`` (on
+disk by compare-and-append).
 """
 
 from __future__ import annotations

@@ -314,6 +314,19 @@ class Telling(Protocol):
         ...
 
 
+class Rendering(Protocol):
+    """An action that gives its template files more than the step does, or chooses them: then ``validate`` knows what they see."""
+
+    TemplateNames: ClassVar[tuple[str, ...]]
+    """Top-level names it adds."""
+    TemplatesBy: ClassVar[tuple[str, ...]]
+    """Arguments that decide which files it renders."""
+
+    def templates(self, *values: str) -> tuple[str, ...]:
+        """The files for values of those arguments, as far as they are known; empty where they fit nothing."""
+        ...
+
+
 class Undoable(Protocol[A_contra]):
     """An action that can take its change back. Only ``undo`` is needed; the others make a rollback surer."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,12 @@ class ActionSpec:
     arguments: Mapping[str, Argument]
     outputs: frozenset[str] = frozenset()
     """What later steps may use of its result."""
+    template_names: frozenset[str] = frozenset()
+    """What the template files it renders see besides."""
+    templates_by: tuple[str, ...] = ()
+    """Arguments that decide which template files it renders, where those that name one do not say."""
+    templates: Callable[..., Iterable[str]] | None = None
+    """Gives the files for values of those."""
 
 
 @dataclass(frozen=True, slots=True)

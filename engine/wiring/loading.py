@@ -142,7 +142,10 @@ def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[
 
 
 def _spec_of(name: str, action: Action[Any, Any]) -> ActionSpec:
-    return ActionSpec(name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())))
+    return ActionSpec(
+        name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())),
+        frozenset(getattr(action, "TemplateNames", ())), getattr(action, "TemplatesBy", ()), getattr(action, "templates", None),
+    )
 
 
 def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:

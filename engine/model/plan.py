@@ -234,6 +234,8 @@ class PlanHeader:
     known_gaps: tuple[str, ...] = ()
     points_of_no_return: tuple[str, ...] = ()
     """Steps that a rollback never crosses backwards."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Step -> what people call it, of those that have a title."""
     rollback_of: str = ""
     """The run that is taken back; empty for a plan that goes forward."""
     rollback_seq: int = 0

@@ -28,8 +28,11 @@ _ITEM_STYLES = {
 _TITLES = {ItemStatus.FAILED: "Failed", ItemStatus.IN_DOUBT: "In doubt: a person must look", ItemStatus.BLOCKED: "Not tried"}
 
 
-def format_summary(state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None) -> str:
-    """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one."""
+def format_summary(
+    state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None, taken_back: str = ""
+) -> str:
+    """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one;
+    ``taken_back``: the run that took it back."""
     paint = Paint(color)
     width = max(60, width)
     lines = [*_head(state, paint, holder), "", *_table(state, paint)]
@@ -39,7 +42,7 @@ def format_summary(state: RunState, *, color: bool = False, width: int = 100, ho
         lines += _problems(state, status, paint, width)
     lines += [*_waiting(state, width, paint), *_overrides(state, width)]
     lines += ["", paint("bold", "Next")]
-    lines += _next(next_steps(state, alive=holder is not None), paint, width)
+    lines += _next(next_steps(state, alive=holder is not None, taken_back=taken_back), paint, width)
     return "\n".join(lines)
 
 

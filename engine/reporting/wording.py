@@ -64,10 +64,17 @@ def look_back(found: RunReadBack | None) -> str:
     return f"read once more at the end: {found.checked:,} undone, {so}"
 
 
-def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:
-    """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run."""
+def next_steps(state: RunState, *, alive: bool = False, taken_back: str = "") -> list[tuple[str, str]]:
+    """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run;
+    ``taken_back``: the run that took it back, which ends what can be done with it."""
     if alive:
         return [(f"switchover status {state.run}", "see how far it is; Ctrl-C where it runs stops it safely")]
+    report = (f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over")
+    if taken_back:
+        return [
+            (f"switchover status {taken_back}", "how the rollback stands; this run does not go on"),
+            (plan_again(state), "look at what there is to do now"), report,
+        ]
     steps = []
     doubtful = next((address for address, item in state.items.items() if item.status is ItemStatus.IN_DOUBT), None)
     if doubtful is not None:
@@ -87,8 +94,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
     if state.status in (RunStatus.TRIPPED, RunStatus.FAILED) and not state.rollback_of:
         steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
-    steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
-    return steps
+    return [*steps, report]
 
 
 def plan_again(state: RunState) -> str:

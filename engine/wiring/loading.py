@@ -176,6 +176,7 @@ def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
         windows=_spell_windows(runbook),
         known_gaps=runbook.known_gaps,
         points_of_no_return=tuple(step.address for step in runbook.steps() if step.point_of_no_return),
+        titles={step.address: step.title for step in runbook.steps() if step.title},
     )
 
 

@@ -321,6 +321,18 @@ class Unseen(Protocol):
     def unseen(self, given: Mapping[str, object]) -> str:
         """Why nothing tells whether it is done, as part of a sentence; empty when a look does. ``given``: the arguments as the
         runbook has them, templates not rendered."""
+
+
+class Rendering(Protocol):
+    """An action that gives its template files more than the step does, or chooses them: then ``validate`` knows what they see."""
+
+    TemplateNames: ClassVar[tuple[str, ...]]
+    """Top-level names it adds."""
+    TemplatesBy: ClassVar[tuple[str, ...]]
+    """Arguments that decide which files it renders."""
+
+    def templates(self, *values: str) -> tuple[str, ...]:
+        """The files for values of those arguments, as far as they are known; empty where they fit nothing."""
         ...
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import shutil
+import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from engine.cli.output import wants_color
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, SwitchoverError, masked
 from engine.reporting.diagnostics import format_diagnostics
+from engine.reporting.terminal import wrapped
 
 _BUG = 70
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -24,13 +27,13 @@ _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 def explain(error: Exception) -> int:
     """Prints the failure to stderr; returns the exit code."""
     if isinstance(error, InvalidInput):
-        click.echo(format_diagnostics(error.diagnostics, color=wants_color(err=True)), err=True, color=True)
+        click.echo(format_diagnostics(error.diagnostics, color=wants_color(err=True), width=_width()), err=True, color=True)
         click.echo(f"{error.summary}.", err=True)
         return error.exit_code
     if isinstance(error, SwitchoverError):
         click.echo(f"{_mark()}{error.summary}", err=True)
         if error.detail:
-            click.echo(f"  {error.detail}", err=True)
+            click.echo(_wrapped(error.detail), err=True)
         return error.exit_code
     if isinstance(error, ActionFailure):
         click.echo(f"{_mark()}{error.why}", err=True)
@@ -41,6 +44,19 @@ def explain(error: Exception) -> int:
         click.echo(f"{_mark()}{error.strerror}: {where}", err=True)
         return 1
     return _report_bug(error)
+
+
+def _width() -> int:
+    """Of the terminal that errors go to; a usual one where they go elsewhere."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stderr.isatty() else 100
+
+
+def _wrapped(text: str) -> str:
+    """Indented, and on a terminal broken at its width; elsewhere a sentence stays one line, to be searched for."""
+    if not sys.stderr.isatty():
+        return f"  {text}"
+    width = _width()
+    return "\n".join(f"  {line}" for paragraph in text.splitlines() for line in wrapped(paragraph, width - 2, 0))
 
 
 def _mark() -> str:

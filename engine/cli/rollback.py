@@ -33,6 +33,7 @@ from engine.wiring.runs import (
     new_run_id,
     open_journal,
     pinned,
+    pinned_folder,
     read_run,
 )
 
@@ -67,7 +68,7 @@ def command(
         loaded = load_back(project, state)
         reach = Reach(to, limit, undone_before(state, journal))
         new = new_run_id(SystemClock())
-        folder = stack.enter_context(pinned(loaded, journal, new, project.run_folder(state.run) / "inventory"))
+        folder = stack.enter_context(pinned(loaded, journal, new, pinned_folder(project, state) / "inventory"))
         back = stack.enter_context(open_back(loaded, journal, state, new, reach, stop))
         _refuse_idle_limits(back, limit)
         header = header_back(state, SystemClock(), reach)
@@ -95,7 +96,7 @@ def apply_back(project: Project, saved: PlanFile, watch: Watch) -> int:
         state = read_run(journal, header.rollback_of)
         loaded = load_back(project, state)
         new = new_run_id(SystemClock())
-        folder = stack.enter_context(pinned(loaded, journal, new, project.run_folder(state.run) / "inventory"))
+        folder = stack.enter_context(pinned(loaded, journal, new, pinned_folder(project, state) / "inventory"))
         reach = Reach(header.back_to, header.limit, undone_before(state, journal))
         back = stack.enter_context(open_back(loaded, journal, state, new, reach, stop))
         if not _anything_to_undo(saved.totals):

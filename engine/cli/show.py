@@ -44,5 +44,6 @@ def _shown_at(run: str, address: str) -> Path:
         if not path.exists():
             message = str(gate.opened.ask.get("message") or gate.opened.ask.get("summary") or "")
             raise SwitchoverError("There are no changes to show", f"{address} covers no steps. It asks: {message}")
-        say(f"What {address} of run {state.run} is about; its digest: {gate.digest}")
+        revision = f", revision {state.revision}" if state.amendments else ""
+        say(f"What {address} of run {state.run}{revision} is about; its digest: {gate.digest}")
         return path

@@ -13,7 +13,7 @@ from engine.ports import Journal, Lease
 from engine.project import find_project
 from engine.reporting.summary import format_runs, format_summary, run_line, summary_data
 from engine.wiring.clock import SystemClock
-from engine.wiring.journals import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run, rollbacks_of
 
 
 @click.command("status")
@@ -36,7 +36,11 @@ def _one(journal: Journal, run: str, output: str) -> int:
     state = read_run(journal, run)
     if output == "human":
         width = shutil.get_terminal_size((100, 24)).columns
-        data(format_summary(state, color=wants_color(), width=width, holder=_at_work(journal, state), now=SystemClock().now()))
+        back = rollbacks_of(state, journal)
+        data(format_summary(
+            state, color=wants_color(), width=width, holder=_at_work(journal, state), now=SystemClock().now(),
+            taken_back=back[0].run if back else "",
+        ))
     else:
         data_json({**summary_data(state), "at_work": _at_work(journal, state) is not None})
     return 0

@@ -18,7 +18,6 @@ from engine.execution.appointments import Book, booked, proposals, terms
 from engine.execution.decide import Expected
 from engine.execution.gates import cancelled_by, closed_gates, closing, fired, looked, skipped_by, times
 from engine.execution.notices import Errand, owed, retries
-from engine.execution.people import deputies_of, people_of
 from engine.language.gate_reader import roles_of
 from engine.language.templates import DependsOnLaterError
 from engine.model import event as ev
@@ -27,12 +26,13 @@ from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, Permanent, SwitchoverError
 from engine.model.gate import GATE_KINDS, Appointment, Approval, Form, Gate, GateState, Invite, Limits, ManualTask, Wait
 from engine.model.inventory import Inventory, Item
-from engine.model.plan import Outlook, PlanHeader, digest
+from engine.model.plan import Outlook, PlanHeader, PlannedItem, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
 from engine.planning.gate_times import due_of, moment_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, Sight, look
+from engine.planning.people import deputies_of, people_of
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner
 from engine.planning.scene import CompiledGate, Scene
@@ -363,7 +363,7 @@ class GateKeeper:
         it covers none."""
         if not isinstance(gate, Approval) or not gate.covers:
             return None
-        found = list(Planner(self._scene, notes=False).look(self._scene.work(), gate.covers, only))
+        found = covered(self._scene, gate, only)
         if self._desk.folder is not None and self._desk.header is not None and found:
             path = shown_path(self._desk.folder, address)
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -393,6 +393,11 @@ def _after_look(gate: GateState, waited: Gate, sight: Sight, now: datetime) -> e
         return ev.GateClosed(gate.opened.address, "refused", sight.saw)
     saw = sight.saw if sight.finding is Finding.NOT_YET else f"it could not be read: {sight.saw}"
     return looked(gate, waited.watched, saw, now, sight.wait_s)
+
+
+def covered(scene: Scene, gate: Approval, only: Collection[str] | None = None) -> list[PlannedItem]:
+    """Everything that an approval covers, as it would be shown now; in all addresses, or ``only`` some."""
+    return list(Planner(scene, notes=False).look(scene.work(), gate.covers, only))
 
 
 def _particulars(gate: Gate, inventory: Inventory, shown: list[list[str]]) -> dict[str, Any]:

@@ -122,6 +122,16 @@ class LaneWorker:
                 return _Cursor(index, lane, position, past_of(state), under_way=state.is_under_way)
         return _Cursor(index, lane, len(lane.steps), NO_PAST, ended=True)
 
+    def _go_on(self, cursor: _Cursor) -> None:
+        """To the lane's next step that has something left. Of steps behind a gate that an amendment had asked anew, some may
+        have been done, or begun, before that."""
+        cursor.advance()
+        while not cursor.ended and (state := self.state.get(cursor.address)) is not None:
+            if not state.status.ended_well:
+                cursor.past = past_of(state)
+                return
+            cursor.advance()
+
     def _due(self, active: list[_Cursor]) -> list[_Cursor]:
         now = self.scene.clock.monotonic()
         due = [cursor for cursor in active if cursor.not_before <= now]
@@ -209,7 +219,7 @@ class LaneWorker:
             state = self.keeper.item(address)
             self.scene.results.put(address, status, state.at if state else None, self.keeper.outputs(address))
             if status.ended_well:
-                cursor.advance()
+                self._go_on(cursor)
             else:
                 self._end_badly(cursor, events, result)
 
@@ -245,7 +255,7 @@ class LaneWorker:
         result.counts[status.value] += 1
         self.scene.results.put(cursor.address, status, self.scene.clock.now(), getattr(outcome.event, "outputs", None))
         if status.ended_well:
-            cursor.advance()
+            self._go_on(cursor)
         else:
             self._end_badly(cursor, events, result)
 

@@ -18,6 +18,7 @@ def worded(error: sqlite3.Error, path: Path) -> JournalBroken:
 
 
 _STOPPED = "Nothing more was started. What was running may have ended without a record"
+_THEN = "Then, if 'switchover status' names a run that had begun, 'switchover resume' it; else give the same command again"
 _RESTORE = (
     "The file is damaged or was cut short. Restore it from a backup; without one, move it away and make a new plan, "
     "which reads the systems as they are"
@@ -29,11 +30,11 @@ _TWO = (
 _KNOWN: dict[str, tuple[str, str]] = {
     "SQLITE_FULL": (
         "The disk is full",
-        f"{_STOPPED}. Make room on that disk, then 'switchover resume' the run: it looks at each item before it goes on",
+        f"{_STOPPED}. Make room on that disk. {_THEN}: it looks at each item before it goes on",
     ),
     "SQLITE_IOERR": (
         "The journal cannot be written",
-        f"{_STOPPED}. Check the disk for errors, quotas and free space, then 'switchover resume' the run",
+        f"{_STOPPED}. Check the disk for errors, quotas and free space. {_THEN}",
     ),
     "SQLITE_READONLY": (
         "The journal is read-only",

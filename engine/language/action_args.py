@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,12 @@ class ActionSpec:
     unseen: Callable[[Mapping[str, object]], str] | None = None
     """Why, with these arguments as the runbook has them, nothing tells whether it is done; empty when a look does, as one always
     does for None."""
+    template_names: frozenset[str] = frozenset()
+    """What the template files it renders see besides."""
+    templates_by: tuple[str, ...] = ()
+    """Arguments that decide which template files it renders, where those that name one do not say."""
+    templates: Callable[..., Iterable[str]] | None = None
+    """Gives the files for values of those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,11 @@ from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.runbook import Input, Runbook
 
 
-def resolve_inputs(runbook: Runbook, given: Mapping[str, str]) -> Mapping[str, object]:
-    """Every input of the runbook with its value: as given, else its default, else None. Of a secret, the reference to it.
+def resolve_inputs(
+    runbook: Runbook, given: Mapping[str, str], kept: Mapping[str, object] | None = None
+) -> Mapping[str, object]:
+    """Every input of the runbook with its value: as given, else as ``kept`` from an earlier revision, else its default, else
+    None. Of a secret, the reference to it.
 
     Raises ``InvalidInput`` with all problems: unknown names, wrong types, values outside the choices, missing ones.
     """
@@ -20,7 +23,8 @@ def resolve_inputs(runbook: Runbook, given: Mapping[str, str]) -> Mapping[str, o
     values: dict[str, object] = {}
     for name, declared in runbook.inputs.items():
         try:
-            values[name] = _value(declared, given)
+            earlier = None if name in given or kept is None else kept.get(name)
+            values[name] = _value(declared, given) if earlier is None else _fitting(declared, earlier)
         except ValueError as error:
             problems.append(Diagnostic("Wrong input", str(error)))
     if problems:
@@ -50,6 +54,16 @@ def _value(declared: Input, given: Mapping[str, str]) -> object:
     value = _CONVERT[declared.type](declared.name, text)
     if declared.choices and value not in declared.choices:
         raise ValueError(f"{declared.name}={text} is given, but it must be one of {', '.join(map(str, declared.choices))}.")
+    return value
+
+
+def _fitting(declared: Input, value: object) -> object:
+    """A value kept from an earlier revision. Raises ``ValueError`` when this revision would not take it."""
+    types: tuple[type, ...] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}.get(declared.type, (str,))
+    if type(value) not in types:
+        raise ValueError(f"{declared.name!r} was given as {value!r}, and is of type {declared.type} now.")
+    if declared.choices and value not in declared.choices:
+        raise ValueError(f"{declared.name!r} was given as {value!r}, and must be one of {', '.join(map(str, declared.choices))}.")
     return value
 
 

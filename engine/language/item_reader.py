@@ -133,6 +133,9 @@ class ItemReader:
                 self._literal.append((index, name))
         if plan.filling:
             row.update(plan.filling)
+        if self.kind.is_free and not self.is_csv:
+            for name, value in row.items():
+                row[name] = self._as_written(value, (index, name))
         return good and self._is_unique(index, row)
 
     def _make_text(self, plan: _Plan, index: int, row: Row, name: str) -> bool:
@@ -159,6 +162,17 @@ class ItemReader:
             return written(self.document, (*self.at, index, name)) or str(value)
         raise BadValueError("Not text", f"`{name}` must be text. Put quotes round it." if isinstance(value, bool) else
                             f"`{name}` must be text, not a list or mapping.")
+
+    def _as_written(self, value: object, path: DataPath) -> object:
+        """A value of a field that no type knows, with decimals that would print otherwise as text: ``1.10`` is a version."""
+        if type(value) is float:
+            text = written(self.document, (*self.at, *path))
+            return value if text is None or text == repr(value) else text
+        if isinstance(value, dict):
+            return {key: self._as_written(inner, (*path, str(key))) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._as_written(inner, (*path, number)) for number, inner in enumerate(value)]
+        return value
 
     def _is_unique(self, index: int, row: Row) -> bool:
         good = True
@@ -234,6 +248,9 @@ def check_references(readers: Mapping[str, ItemReader], findings: Findings) -> N
     if not any(reader.kind.name == "users" for reader in holders) or any(len(r.items) < len(r.rows) for r in holders):
         return
     known = {item.key for reader in holders for item in reader.items}
+    if not known:
+        _tell_of_no_users(readers, holders[0], findings)
+        return
     for reader in readers.values():
         for index, name, value in _unknown_extensions(reader, known):
             detail = (
@@ -241,6 +258,16 @@ def check_references(readers: Mapping[str, ItemReader], findings: Findings) -> N
                 "(queues, ring groups), or correct it."
             )
             findings.add(reader.document, (*reader.at, index, name), "Unknown extension", detail)
+
+
+def _tell_of_no_users(readers: Mapping[str, ItemReader], users: ItemReader, findings: Findings) -> None:
+    found = [value for reader in readers.values() for _, _, value in _unknown_extensions(reader, set())]
+    if found:
+        detail = (
+            f"It has no user at all, and {len(found):,} phones and numbers name an extension, such as {found[0]}. Add the users, "
+            "or take the collection out if nobody is to be looked up in it."
+        )
+        findings.add(users.document, users.at, "No users", detail)
 
 
 def _unknown_extensions(reader: ItemReader, known: set[str]) -> Iterator[tuple[int, str, str]]:

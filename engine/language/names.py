@@ -27,11 +27,12 @@ _INVENTORIED = ("people", "collections", "calendars")
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Where an expression stands. ``steps``: those whose results it may use, and the collection each runs over; ``why``: why
-    no step may be used there."""
+    no step may be used there; ``extra``: top-level names that are there besides."""
 
     collection: str | None
     steps: Mapping[str, str | None]
     why: str = ""
+    extra: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -66,9 +67,15 @@ class NameCheck:
 
     def problems(self, reference: Reference, source: SourceMap, path: DataPath, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with one name; nothing when it will be there."""
-        words = self._root(reference, scope) or self._field(reference, scope)
+        words = self.words(reference, scope)
         if words is not None:
             yield yaml_diagnostic(words, source, path, reference.line)
+
+    def words(self, reference: Reference, scope: Scope) -> Words | None:
+        """What is wrong with one name, before it has a place; None when it will be there."""
+        if reference.root in scope.extra:
+            return None
+        return self._root(reference, scope) or self._field(reference, scope)
 
     def _root(self, reference: Reference, scope: Scope) -> Words | None:
         name = reference.root
@@ -80,7 +87,7 @@ class NameCheck:
         if self.inventory is None:
             # An inventory's defaults may well bring it.
             return None
-        known = sorted({*ROOTS, *self.variables} - ({"item"} if scope.collection is None else set()))
+        known = sorted({*ROOTS, *self.variables, *scope.extra} - ({"item"} if scope.collection is None else set()))
         detail = f"Nothing is called {name!r} here. {offered(known)}"
         return Words("Unknown name", detail, did_you_mean(name, known), name)
 

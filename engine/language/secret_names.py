@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from engine.model.secret import MASK
 
-_KINDS = ("env:", "file:", "keyring:", "vault:", "age:", "ask:")
+_KINDS = ("env:", "file:", "keyring:", "vault:", "age:", "sops:", "ask:")
 """Of the stores in ``secret_stores``, which this module cannot import: their readers mask lines by it."""
 _SECRET_NAME = re.compile(r"(?:\A|_)(?:password|passphrase|secret|pin|token)\Z|\Aapi_key\Z")
 _SECRET_SETTING = re.compile(

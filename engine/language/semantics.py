@@ -16,6 +16,7 @@ from engine.language.names import NameCheck, Scope
 from engine.language.nearest import did_you_mean, offered
 from engine.language.needs import check_needs, needed_by
 from engine.language.order import order_problems
+from engine.language.template_files import FileCheck
 from engine.language.template_names import References
 from engine.language.templates import Templates
 from engine.language.yaml_reader import at_path
@@ -97,7 +98,12 @@ class _Check:
             yield from self._condition(block.fan_out.where, (*block.path, "where"), scope)
         for index, step in enumerate(block.steps):
             earlier = {other.name: collection for other in block.steps[:index]}
-            yield from self._step(step, Scope(collection, results | earlier))
+            scope = Scope(collection, results | earlier)
+            yield from self._step(step, scope)
+            spec = self.catalog.get(step.action)
+            if step.gate is None and spec is not None:
+                files = FileCheck(self.runbook, self.inventory, self.templates, self.names)
+                yield from files.problems(block, step, spec, scope)
 
     def _step(self, step: Step, scope: Scope) -> Iterator[Diagnostic]:
         spec = self.catalog.get(step.action)

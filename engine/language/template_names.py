@@ -53,6 +53,23 @@ def references_in(tree: nodes.Template) -> References:
     return References(tuple(reference for reference in _walk(tree, False) if reference.root in outside))
 
 
+def included_in(tree: nodes.Template) -> tuple[tuple[str, int], ...]:
+    """Files that a template includes or extends by a name that stands there, and that have to exist; each with its line."""
+    named = [(node.template, node.lineno) for node in tree.find_all(nodes.Include) if not node.ignore_missing]
+    named += [(node.template, node.lineno) for node in tree.find_all(nodes.Extends)]
+    found = [(name.value, line) for name, line in named if isinstance(name, nodes.Const)]
+    return tuple((name, line) for name, line in found if isinstance(name, str))
+
+
+def assigned_in(tree: nodes.Template) -> frozenset[str]:
+    """Names that a template sets itself: variables, loops, macros, imports."""
+    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    names |= {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
+    for node in tree.find_all(nodes.FromImport):
+        names |= {name if isinstance(name, str) else name[1] for name in node.names}
+    return frozenset(names)
+
+
 def _walk(node: nodes.Node, guarded: bool) -> Iterator[Reference]:
     chain = chain_of(node)
     if chain is not None:

@@ -23,7 +23,7 @@ from engine.language.nearest import did_you_mean
 from engine.language.template_code import DirectCode
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
 from engine.language.template_filters import FILTERS
-from engine.language.template_names import NONE, References, path_of, references_in, whole_expression
+from engine.language.template_names import NONE, References, assigned_in, included_in, path_of, references_in, whole_expression
 from engine.language.yaml_reader import decode, read_bytes
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import digest
@@ -114,6 +114,18 @@ class Condition:
     holds: Callable[[Context], bool]
     """Raises as ``Compiled.render`` does."""
     references: References
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A template file: its text, the names it takes from outside, the files it includes or extends (each with the line), and the
+    names it sets, which those see."""
+
+    display: str
+    text: str
+    references: References
+    includes: tuple[tuple[str, int], ...]
+    assigned: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -240,15 +252,19 @@ class Templates:
             return [self._in_file(error, name, {})]
         return []
 
-    def references_of_file(self, name: str) -> References:
-        """The names a template file uses, without those of the files it includes. Raises ``InvalidInput``."""
+    def file(self, name: str) -> TemplateFile | None:
+        """A template file taken apart; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
+        path = self.find(name)
+        if path is None:
+            return None
         try:
             text, _, _ = _FileLoader(self).get_source(self._files, name)
-            return references_in(self._files.parse(text, name))
+            tree = self._files.parse(text, name)
         except InvalidInput:
             raise
         except Exception as error:  # noqa: BLE001  # as in render_file
             raise InvalidInput([self._in_file(error, name, {})]) from None
+        return TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
 
     def _in_file(self, error: Exception, name: str, context: Context) -> Diagnostic:
         file, line = template_line(error)

@@ -236,6 +236,8 @@ class PlanHeader:
     """Steps that a rollback never crosses backwards."""
     on_cancel: tuple[str, ...] = ()
     """Spelled out: what is done only if the run is cancelled."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Step -> what people call it, of those that have a title."""
     rollback_of: str = ""
     """The run that is taken back; empty for a plan that goes forward."""
     rollback_seq: int = 0

@@ -144,12 +144,26 @@ class RunState:
     """When a waiting run has something to do next, ISO 8601."""
     read_back: ev.RunReadBack | None = None
     """What the last look at everything came to, at the end of a rollback."""
+    amendments: list[tuple[datetime, ev.RunAmended]] = field(default_factory=list)
+    """When it went over to another revision, the newest last."""
     last_seq: int = 0
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """Of the plan the run goes by now; empty when its beginning is missing."""
+        if self.amendments:
+            return self.amendments[-1][1].header
+        return self.started.header if self.started else {}
+
+    @property
+    def revision(self) -> int:
+        """Which revision of its files the run goes by; it began with 1."""
+        return self.amendments[-1][1].revision if self.amendments else 1
 
     @property
     def rollback_of(self) -> str:
         """The run this one takes back; empty when it goes forward."""
-        return str(self.started.header.get("rollback_of") or "") if self.started else ""
+        return str(self.header.get("rollback_of") or "")
 
     @property
     def called_off(self) -> bool:
@@ -228,6 +242,14 @@ def _named(state: RunState, event: Any, at: datetime) -> None:
 def _resumed(state: RunState, event: Any, at: datetime) -> None:
     state.status, state.tripped, state.due, state.paused = RunStatus.RUNNING, None, "", None
     state.closed.clear()
+
+
+def _amended(state: RunState, event: Any, at: datetime) -> None:
+    state.amendments.append((at, event))
+    state.tripped = None
+    if state.status in (RunStatus.FAILED, RunStatus.TRIPPED):
+        # What failed is put back: the run has not ended any more, and somebody has to take it up.
+        state.status = RunStatus.INTERRUPTED
 
 
 def _overridden(state: RunState, event: Any, at: datetime) -> None:
@@ -355,7 +377,10 @@ def _escalated(gate: GateState, event: ev.GateEscalated) -> None:
     gate.occasion_escalated = gate.occasion
 
 
-_GATES_END = {"passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED, "cancelled": ItemStatus.CANCELLED}
+_GATES_END = {
+    "passed": ItemStatus.PASSED, "skipped": ItemStatus.SKIPPED, "cancelled": ItemStatus.CANCELLED,
+    "withdrawn": ItemStatus.REOPENED,
+}
 
 
 def _gate_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -485,7 +510,8 @@ def _finished(state: RunState, event: Any, at: datetime) -> None:
 
 
 _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
-    ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.WindowOverridden: _overridden,
+    ev.RunStarted: _started, ev.ItemsNamed: _named, ev.RunResumed: _resumed, ev.RunAmended: _amended,
+    ev.WindowOverridden: _overridden,
     ev.WindowClosed: _window_closed, ev.ItemIntended: _intended,
     ev.ItemChanged: _changed, ev.ItemUnchanged: _ends(ItemStatus.UNCHANGED),
     ev.ItemRan: _ends(ItemStatus.RAN), ev.ItemProved: _ends(ItemStatus.PROVED), ev.ItemSkipped: _skipped,

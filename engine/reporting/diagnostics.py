@@ -17,12 +17,13 @@ _STYLES = {
 _RESET = "\x1b[0m"
 
 
-def format_diagnostics(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
-    """All of them, sorted by file and place, a blank line between two. Ends with a line break unless there are none."""
-    return "\n".join(_format(diagnostic, color) for diagnostic in in_order(diagnostics))
+def format_diagnostics(diagnostics: Iterable[Diagnostic], *, color: bool = False, width: int = _WIDTH) -> str:
+    """All of them, sorted by file and place, a blank line between two. Ends with a line break unless there are none. Sentences
+    are broken at ``width`` columns, and at 100 where there is more room."""
+    return "\n".join(_format(diagnostic, color, max(40, min(width, _WIDTH))) for diagnostic in in_order(diagnostics))
 
 
-def _format(diagnostic: Diagnostic, color: bool) -> str:
+def _format(diagnostic: Diagnostic, color: bool, width: int) -> str:
     def style(name: str, text: str) -> str:
         return f"{_STYLES[name]}{text}{_RESET}" if color else text
 
@@ -35,17 +36,17 @@ def _format(diagnostic: Diagnostic, color: bool) -> str:
             number = f"{diagnostic.span.line:5}"
             lines.append(f"{style('dim', number + ' |')} {source}".rstrip())
             lines.append(f"{style('dim', '      |')} {' ' * offset}{style('mark', '^')}")
-    lines.extend(_wrapped(diagnostic.detail))
-    lines.extend(style("hint", line) for line in _wrapped(diagnostic.hint))
+    lines.extend(_wrapped(diagnostic.detail, width))
+    lines.extend(style("hint", line) for line in _wrapped(diagnostic.hint, width))
     return "\n".join(lines) + "\n"
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     return [
         line
         for paragraph in text.splitlines()
         for line in textwrap.wrap(
-            _printable(paragraph), _WIDTH, initial_indent="  ", subsequent_indent="  ",
+            _printable(paragraph), width, initial_indent="  ", subsequent_indent="  ",
             break_long_words=False, break_on_hyphens=False,
         )
     ]

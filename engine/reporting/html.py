@@ -23,6 +23,7 @@ from engine.reporting.wording import (
     RUN_WORDS,
     STATUS_WORDS,
     UNFINISHED,
+    amended,
     decisions,
     look_back,
     next_steps,
@@ -91,6 +92,7 @@ def _header(story: Story) -> str:
         ]
     if state.read_back is not None:
         about.append(look_back(state.read_back))
+    about += [f"{amended(event)}, {moment(at)}" for at, event in state.amendments]
     if header.get("lab"):
         about.append("rehearsed against the lab")
     lines.append(f"<p>{_pill(RUN_WORDS[state.status], _RUN_TONES.get(state.status, 'warn'))} {' · '.join(map(_text, about))}</p>")
@@ -168,20 +170,26 @@ def _timeline(story: Story) -> str:
     if not story.steps or story.state.started_at is None or story.state.last_at is None:
         return ""
     start, end = story.state.started_at, story.state.last_at
-    rows = "".join(_bar(step, start, end) for step in story.steps.values())
+    rows = "".join(_bar(step, start, end, _named(step, story)) for step in story.steps.values())
     ends = f"<span>{_text(moment(start))}</span><span>{_text(_until(start, end))}</span>"
     axis = f'<span></span><div class="axis">{ends}</div><span></span>'
     stops = "".join(f"<li>{_text(moment(at))}: {_text(what)}</li>" for at, what in story.pauses)
     return _section("Timeline", f'<div class="bars">{rows}{axis}</div>{f"<ul>{stops}</ul>" if stops else ""}')
 
 
-def _bar(step: StepStory, start: datetime, end: datetime) -> str:
+def _named(step: StepStory, story: Story) -> str:
+    """A step by its address, after its title where it has one."""
+    title = (story.header.get("titles") or {}).get(step.address)
+    return f"{_text(title)} <code>{_text(step.address)}</code>" if title else f"<code>{_text(step.address)}</code>"
+
+
+def _bar(step: StepStory, start: datetime, end: datetime, named: str) -> str:
     whole = max((end - start).total_seconds(), 0.001)
     left = 100 * (step.started_at - start).total_seconds() / whole
     took = (step.ended_at - step.started_at).total_seconds()
     span = f"{step.started_at:%H:%M:%S} to {_until(step.started_at, step.ended_at)}"
     return (
-        f"<code>{_text(step.address)}</code>"
+        f"<span>{named}</span>"
         f'<div class="track" title="{_text(span)}"><div class="bar {_tone_of(step)}" '
         f'style="left:{left:.2f}%;width:{max(100 * took / whole, 0.2):.2f}%"></div></div>'
         f'<span class="soft">{_text(step.started_at.strftime("%H:%M:%S"))} · {_text(spelled(took))}</span>'
@@ -197,11 +205,11 @@ def _outcomes(story: Story) -> str:
     changed = sum(bool(outcome.diff) for outcome in story.outcomes.values())
     least, most = _DIFF_LINES
     limit = max(least, min(most, _DIFF_LINES_IN_ALL // max(changed, 1)))
-    steps = "".join(_step(step, limit, words_of(story.header)) for step in story.steps.values())
+    steps = "".join(_step(step, limit, words_of(story.header), _named(step, story)) for step in story.steps.values())
     return _section("Outcomes", steps or "<p>Nothing was started yet.</p>", tone="outcomes", note="item by item, problems first")
 
 
-def _step(step: StepStory, limit: int, words: Mapping[ItemStatus, str]) -> str:
+def _step(step: StepStory, limit: int, words: Mapping[ItemStatus, str], named: str) -> str:
     counts = step.counts
     pills = "".join(
         _pill(f"{counts[status]:,} {word}", _TONES.get(status, "")) for status, word in words.items() if counts[status]
@@ -209,7 +217,7 @@ def _step(step: StepStory, limit: int, words: Mapping[ItemStatus, str]) -> str:
     is_open = len(step.outcomes) <= _OPEN_ITEMS or any(counts[status] for status in PROBLEMS)
     rows = sorted(step.outcomes, key=lambda outcome: _ORDER.get(outcome.status, len(_ORDER)))
     return (
-        f'<details class="step"{" open" if is_open else ""}><summary><code>{_text(step.address)}</code>{pills}</summary>\n'
+        f'<details class="step"{" open" if is_open else ""}><summary>{named}{pills}</summary>\n'
         '<div class="scroll"><table class="items"><thead><tr><th>Item</th><th>Outcome</th><th>What</th>'
         '<th class="num">Tries</th><th class="num">Took</th><th class="num">At</th></tr></thead>\n<tbody>'
         f"{''.join(_row(outcome, limit, words) for outcome in rows)}</tbody></table></div></details>\n"
@@ -267,6 +275,8 @@ def _origin(story: Story) -> str:
 
 def _origins(story: Story) -> Iterator[tuple[str, str]]:
     header = story.header
+    if story.state.amendments:
+        yield "Revision", f"{story.state.revision}; what was done before went by earlier ones"
     plain = (
         ("Plan", "plan_id"), ("Planned at", "created_at"), ("switchover", "version"), ("Scope", "scope"), ("Runbook", "runbook"),
         ("Inventory", "inventory"), ("Runbook digest", "runbook_digest"), ("Inventory digest", "inventory_digest"),

@@ -53,7 +53,7 @@ class Entry:
 
 def entries_of(state: RunState, now: datetime) -> Iterator[Entry]:
     """A run's open gates, and who may act at them now."""
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     for address, gate in state.gates.items():
         if gate.is_open and gate.skipped is None and not state.is_closed(address):
             yield Entry(state.run, str(header.get("customer", "")), address, gate, gate.acting(now), state.paused)

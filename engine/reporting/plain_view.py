@@ -15,7 +15,7 @@ from engine.model.gate import acted
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus
 from engine.reporting.terminal import many, printable, spelled
-from engine.reporting.wording import STATUS_WORDS, look_back, paused_by, title_of
+from engine.reporting.wording import STATUS_WORDS, amended, look_back, paused_by, title_of
 
 SETTLED: dict[type[ev.Event], ItemStatus] = {
     ev.ItemChanged: ItemStatus.CHANGED, ev.ItemUnchanged: ItemStatus.UNCHANGED, ev.ItemRan: ItemStatus.RAN,
@@ -112,6 +112,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.ItemAnswered: lambda e: f"{e.address}  {e.actor} answered: {e.answer}",
     ev.RunStarted: lambda e: f"run started by {e.actor}: {title_of(e.header)}, {e.header.get('customer', '')}",
     ev.RunResumed: lambda e: f"run taken up again by {e.actor}",
+    ev.RunAmended: amended,
     ev.WindowOverridden: lambda e: f"outside the window {e.window}, let start by {e.actor}: {e.reason}",
     ev.WindowClosed: lambda e: f"{e.address}  the window {e.window} shut with {e.waiting} waiting{_noted(e.notice)}",
     ev.GuardTripped: lambda e: f"{e.address}  {e.failed} failed, more than the {e.limit} allowed: nothing new starts",

@@ -74,7 +74,7 @@ class Story:
     @property
     def header(self) -> Mapping[str, Any]:
         """The plan's header; empty when the run's beginning is missing."""
-        return self.state.started.header if self.state.started else {}
+        return self.state.header
 
     def apply(self, record: ev.Record) -> None:
         """Takes one event into account."""
@@ -138,6 +138,8 @@ _BESIDE = (ev.GateNotified, ev.GateProposed, ev.GateMoved)
 def _pause(event: ev.Event) -> str:
     if isinstance(event, ev.RunResumed):
         return f"taken up again by {event.actor} on {event.host}"
+    if isinstance(event, ev.RunAmended):
+        return line_of(event)
     if isinstance(event, ev.RunInterrupted):
         return f"interrupted: {event.why}"
     if isinstance(event, ev.GuardTripped):

@@ -43,10 +43,11 @@ _TITLES = {ItemStatus.FAILED: "Failed", ItemStatus.IN_DOUBT: "In doubt: a person
 
 
 def format_summary(
-    state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None, now: datetime | None = None
+    state: RunState, *, color: bool = False, width: int = 100, holder: Lease | None = None, now: datetime | None = None,
+    taken_back: str = "",
 ) -> str:
     """Several lines without the last line end. ``holder``: the live process that works on the run, when there is one; ``now``
-    tells what is overdue."""
+    tells what is overdue; ``taken_back``: the run that took it back."""
     paint = Paint(color)
     width = max(60, width)
     lines = [*_head(state, paint, holder), "", *_table(state, paint)]
@@ -56,7 +57,7 @@ def format_summary(
         lines += _problems(state, status, paint, width)
     lines += [*_waiting(state, width, paint, now), *_overrides(state, width)]
     lines += ["", paint("bold", "Next")]
-    lines += _next(next_steps(state, alive=holder is not None), paint, width)
+    lines += _next(next_steps(state, alive=holder is not None, taken_back=taken_back), paint, width)
     return "\n".join(lines)
 
 
@@ -73,7 +74,7 @@ def _next(steps: Sequence[tuple[str, str]], paint: Paint, width: int) -> Iterato
 
 
 def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     running = state.status is RunStatus.RUNNING
     words = RUN_WORDS[state.status] if not running or holder else f"{DIED}: its process is gone"
     style = _STYLES[state.status] if not running or holder else "alarm"
@@ -85,6 +86,9 @@ def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
         took = spelled((state.last_at - state.started_at).total_seconds())
         lab = ", against the lab" if header.get("lab") else ""
         yield paint("dim", f"  started {moment(state.started_at)} by {state.started.actor}, {took}{lab}")
+    for at, event in state.amendments:
+        reason = f" ({event.reason})" if event.reason else ""
+        yield paint("dim", f"  amended {moment(at)} by {event.who}{reason}: revision {event.revision}")
     if state.read_back is not None:
         yield f"  {look_back(state.read_back)}"
     if holder is not None:
@@ -99,7 +103,7 @@ def _table(state: RunState, paint: Paint) -> Iterator[str]:
     if not by_step:
         yield "  Nothing was started yet."
         return
-    words = words_of(state.started.header if state.started else {})
+    words = words_of(state.header)
     used = [status for status in words if any(counts[status] for counts in by_step.values())]
     room = max(12, *(columns(step) for step in by_step))
     widths = {status: max(7, len(words[status])) for status in used}
@@ -225,7 +229,7 @@ def counts_by_step(state: RunState) -> dict[str, Counter[ItemStatus]]:
 def summary_data(state: RunState) -> dict[str, Any]:
     """The same for programs; ``format`` changes when a reader would have to."""
     return {
-        "format": FORMAT, **run_line(state), "header": dict(state.started.header) if state.started else {},
+        "format": FORMAT, **run_line(state), "header": dict(state.header),
         "steps": {
             step: {status.value: count for status, count in counts.items()} for step, counts in counts_by_step(state).items()
         },
@@ -242,6 +246,10 @@ def summary_data(state: RunState) -> dict[str, Any]:
         "cancelled": {"reason": state.cancelled.reason, "who": state.cancelled.who, "via": state.cancelled.via}
         if state.cancelled else None,
         "paused": {"reason": state.paused.reason, "who": state.paused.who} if state.paused else None,
+        "revision": state.revision,
+        "amended": [
+            {"revision": e.revision, "at": at.isoformat(), "who": e.who, "reason": e.reason} for at, e in state.amendments
+        ],
         "tripped": {"address": state.tripped.address, "failed": state.tripped.failed, "limit": state.tripped.limit}
         if state.tripped else None,
     }
@@ -287,7 +295,7 @@ def format_runs(
 
 def _run_cells(state: RunState, at_work: Container[str], now: datetime | None) -> tuple[list[str], RunStatus]:
     line = run_line(state)
-    words, counted = words_of(state.started.header if state.started else {}), state.counts()
+    words, counted = words_of(state.header), state.counts()
     counts = ", ".join(f"{counted[status.value]:,} {word}" for status, word in words.items() if counted.get(status.value))
     started = moment(state.started_at) if state.started_at else ""
     stands = DIED if state.status is RunStatus.RUNNING and state.run not in at_work else RUN_WORDS[state.status]

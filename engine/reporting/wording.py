@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from engine.model.event import RunPaused, RunReadBack
+from engine.model.event import RunAmended, RunPaused, RunReadBack
 from engine.model.gate import GateState, Offers
 from engine.model.run import ItemStatus, RunState, RunStatus
 
@@ -53,6 +53,11 @@ def title_of(header: Mapping[str, Any], otherwise: str = "") -> str:
     return f"Rollback of run {back}: {title}" if back else title
 
 
+def amended(event: RunAmended) -> str:
+    """Who had a run go over to another revision, and why."""
+    return f"amended by {event.who} to revision {event.revision}" + (f": {event.reason}" if event.reason else "")
+
+
 def look_back(found: RunReadBack | None) -> str:
     """What the last look at everything came to; empty when there was none."""
     if found is None:
@@ -75,10 +80,17 @@ def decisions(state: RunState) -> list[str]:
     return ended + against + skipped
 
 
-def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]:
-    """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run."""
+def next_steps(state: RunState, *, alive: bool = False, taken_back: str = "") -> list[tuple[str, str]]:
+    """Commands that make sense now, each with what it does. ``alive``: some process is still working on the run;
+    ``taken_back``: the run that took it back, which ends what can be done with it."""
     if alive:
         return [(f"switchover status {state.run}", "see how far it is; Ctrl-C where it runs stops it safely")]
+    report = (f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over")
+    if taken_back:
+        return [
+            (f"switchover status {taken_back}", "how the rollback stands; this run does not go on"),
+            (plan_again(state), "look at what there is to do now"), report,
+        ]
     steps = []
     doubtful = next((a for a, item in state.items.items() if item.status is ItemStatus.IN_DOUBT and not state.is_closed(a)), None)
     if doubtful is not None:
@@ -104,8 +116,7 @@ def next_steps(state: RunState, *, alive: bool = False) -> list[tuple[str, str]]
         steps.append((f"switchover resume {state.run}", "go on with the rest, once you know why it failed"))
     if state.status in (RunStatus.TRIPPED, RunStatus.FAILED, RunStatus.CANCELLED) and not state.rollback_of:
         steps.append((f"switchover rollback {state.run}", "take back what it did; shown first, item by item"))
-    steps.append((f"switchover report {state.run} --html report.html", "the whole story, to read or to hand over"))
-    return steps
+    return [*steps, report]
 
 
 def slot_lines(gate: GateState) -> list[str]:
@@ -143,7 +154,7 @@ def untold(gate: GateState) -> list[str]:
 
 def plan_again(state: RunState) -> str:
     """The command that looks anew at what a run was made from."""
-    header: Mapping[str, Any] = state.started.header if state.started else {}
+    header: Mapping[str, Any] = state.header
     named = [str(header.get("runbook") or "RUNBOOK"), "-i", str(header.get("inventory") or "INVENTORY")]
     return " ".join(["switchover plan", *map(shlex.quote, named), *(["--lab"] if header.get("lab") else [])])
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from engine.execution.delegation import why_no_delegation
-from engine.execution.people import person_of
 from engine.language.nearest import did_you_mean
 from engine.model import event as ev
 from engine.model.inventory import Inventory
 from engine.model.run import RunState
+from engine.planning.people import person_of
 from engine.project import Project
 from engine.wiring.gates import Account, NotAllowed, gate_at, voter_at
 from engine.wiring.runs import load_pinned

@@ -62,3 +62,11 @@ def read_run(journal: Journal, wanted: str | None) -> RunState:
         problem = f"There is no run {wanted}" if not found else f"'{wanted}' could be {len(found)} runs"
         raise SwitchoverError(problem, f"{'They are' if found else 'The newest are'}: {known}.")
     return fold(journal.read(found[0]))
+
+
+def rollbacks_of(state: RunState, journal: Journal) -> list[RunState]:
+    """The runs that took a run back, or part of it, newest first."""
+    scope = state.started.scope if state.started is not None else None
+    heads = ((info.run, next(iter(journal.read(info.run)), None)) for info in journal.runs(scope))
+    back = [run for run, head in heads if head is not None and fold([head]).rollback_of == state.run]
+    return [fold(journal.read(run)) for run in back]

@@ -61,9 +61,12 @@ class Loaded:
         return f"{self.inventory.customer}@lab" if self.named.lab else self.inventory.customer
 
 
-def load(project: Project, named: Named, inputs: Mapping[str, object] | None = None) -> Loaded:
+def load(
+    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None
+) -> Loaded:
     """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
-    them, values and not text, instead of what ``named`` gives."""
+    them, values and not text, instead of what ``named`` gives. ``kept``: likewise, but of another revision of the runbook, and
+    beside what ``named`` gives."""
     runbook, inventory, found = _read(project, named)
     templates = Templates(project.templates, project.display)
     if runbook is not None:
@@ -71,7 +74,7 @@ def load(project: Project, named: Named, inputs: Mapping[str, object] | None = N
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
     if runbook is not None and inputs is None:
         try:
-            inputs = resolve_inputs(runbook, named.given)
+            inputs = resolve_inputs(runbook, named.given, kept)
         except InvalidInput as invalid:
             found += invalid.diagnostics
     if runbook is None or inventory is None or any(diagnostic.is_error for diagnostic in found):
@@ -147,8 +150,10 @@ def specs_of(actions: Mapping[str, Action[Any, Any]], runbook: Runbook) -> dict[
 
 
 def _spec_of(name: str, action: Action[Any, Any]) -> ActionSpec:
-    outputs = frozenset(getattr(action, "Outputs", ()))
-    return ActionSpec(name, arguments_of(action.Args), outputs, getattr(action, "unseen", None))
+    return ActionSpec(
+        name, arguments_of(action.Args), frozenset(getattr(action, "Outputs", ())), getattr(action, "unseen", None),
+        frozenset(getattr(action, "TemplateNames", ())), getattr(action, "TemplatesBy", ()), getattr(action, "templates", None),
+    )
 
 
 def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
@@ -180,6 +185,7 @@ def header_of(loaded: Loaded, clock: Clock, key_id: str) -> PlanHeader:
         known_gaps=runbook.known_gaps,
         points_of_no_return=tuple(step.address for step in runbook.every_step() if step.point_of_no_return),
         on_cancel=tuple(map(_spell_compensation, runbook.compensation())),
+        titles={step.address: step.title for step in runbook.every_step() if step.title},
     )
 
 

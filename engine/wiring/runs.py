@@ -37,12 +37,15 @@ from engine.wiring.connections import Connections, Stores
 from engine.wiring.journals import actor as actor  # noqa: PLC0414  # told on: who starts and resumes runs has all of it from here
 from engine.wiring.journals import open_journal as open_journal  # noqa: PLC0414  # likewise
 from engine.wiring.journals import read_run as read_run  # noqa: PLC0414  # likewise
+from engine.wiring.journals import rollbacks_of as rollbacks_of  # noqa: PLC0414  # likewise
 from engine.wiring.loading import Loaded, Named, differences, load
 from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
 from engine.wiring.surroundings import MACHINE, Surroundings
 
 PLAN_FILE = "plan.jsonl"
+REVISIONS = "revisions"
+"""In a run's folder: a folder for each revision it went over to, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +203,6 @@ def check_not_rolled_back(state: RunState, journal: Journal) -> None:
         )
 
 
-def rollbacks_of(state: RunState, journal: Journal) -> list[RunState]:
-    """The runs that took a run back, or part of it, newest first."""
-    scope = state.started.scope if state.started is not None else None
-    heads = ((info.run, next(iter(journal.read(info.run)), None)) for info in journal.runs(scope))
-    back = [run for run, head in heads if head is not None and fold([head]).rollback_of == state.run]
-    return [fold(journal.read(run)) for run in back]
-
-
 def check_windows(stage: Stage, *, ignored: bool) -> None:
     """Raises ``WindowShut`` when nothing at all may start now."""
     windows = replace(stage.windows, ignored=ignored)
@@ -247,19 +242,19 @@ class Begin:
 
 def start(stage: Stage, journal: Journal, begin: Begin, stop: Stop) -> RunStatus:
     """Takes the scope, journals the start and runs to the end, or to where it must wait. The run's folder must be pinned."""
-    lease = _lease(stage, begin.run)
+    lease = lease_of(stage, begin.run)
     journal.acquire(lease)
     try:
         # Again, now that nobody else can: two may have been asked to apply one plan, and the first is done with it.
         check_not_applied(begin.header, journal)
         check_has_not_gone_on(begin.header, journal)
-        _make_durable(stage.loaded.project.run_folder(begin.run))
+        make_durable(stage.loaded.project.run_folder(begin.run))
         started = ev.RunStarted(
             begin.header.scope, begin.header.plan_id, lease.actor, stage.around.host(), stage.around.pid(), asdict(begin.header),
             totals_of(begin.totals),
         )
         overrides = _overrides(stage, begin.ignore_window, lease.actor)
-        journal.flush(journal.append(begin.run, [started, *_names(stage), *begin.first, *overrides]))
+        journal.flush(journal.append(begin.run, [started, *names_of(stage), *begin.first, *overrides]))
         # The time on record, so that a run taken up again tells templates the same.
         stage.scene.begin_run(next(iter(journal.read(begin.run))).at)
         order = Order(
@@ -280,16 +275,12 @@ def resume(
 
     Raises ``LockHeld`` when the run went on elsewhere since ``state`` was read: what was answered to may be settled by now.
     """
-    lease = _lease(stage, state.run)
+    lease = lease_of(stage, state.run)
     journal.acquire(lease)
     try:
-        if next(iter(journal.read(state.run, state.last_seq)), None) is not None:
-            raise LockHeld(
-                f"Run {state.run} has just gone on elsewhere",
-                f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
-            )
+        check_stands(state, journal)
         check_not_rolled_back(state, journal)
-        plan = read_plan(stage.loaded.project.run_folder(state.run) / PLAN_FILE)
+        plan = read_plan(pinned_folder(stage.loaded.project, state) / PLAN_FILE)
         forgiven = state.tripped is not None
         overrides = _overrides(stage, ignore_window, lease.actor)
         for event in first:
@@ -314,6 +305,15 @@ def _unforgiven(stage: Stage, first: Sequence[ev.Event]) -> frozenset[str]:
     return stage.loaded.runbook.guarded_blocks()
 
 
+def check_stands(state: RunState, journal: Journal) -> None:
+    """Raises ``LockHeld`` when anything was journalled of a run since ``state`` was read."""
+    if next(iter(journal.read(state.run, state.last_seq)), None) is not None:
+        raise LockHeld(
+            f"Run {state.run} has just gone on elsewhere",
+            f"Somebody took it up at the same time. Look where it stands now: switchover status {state.run}",
+        )
+
+
 def _requester(state: RunState) -> str:
     return state.started.actor if state.started is not None else ""
 
@@ -329,7 +329,7 @@ def _run(stage: Stage, journal: Journal, order: Order, ignore_window: str | None
 def notifier_of(stage: Stage) -> Notifier | None:
     """Who writes to people for a run; None when nobody is ever to be written to."""
     loaded = stage.loaded
-    invites = any(isinstance(step.gate, Appointment) and step.gate.invite for step in loaded.runbook.steps())
+    invites = any(isinstance(step.gate, Appointment) and step.gate.invite for step in loaded.runbook.every_step())
     if loaded.inventory.notify is None and not invites:
         return None
     # Imported when there is somebody to write to: mail and calendars take a while to load.
@@ -341,11 +341,12 @@ def notifier_of(stage: Stage) -> Notifier | None:
     )
 
 
-def _lease(stage: Stage, run: str) -> Lease:
+def lease_of(stage: Stage, run: str) -> Lease:
+    """The lease this process takes on the stage's scope."""
     return Lease(stage.loaded.scope, run, socket.gethostname(), os.getpid(), stage.around.actor(), stage.scene.clock.now())
 
 
-def _names(stage: Stage) -> Iterator[ev.Event]:
+def names_of(stage: Stage) -> Iterator[ev.Event]:
     """Names of all items, a thousand to an event."""
     items = (lane.item for work in stage.work for lane in work.lanes if lane.item is not None)
     labels = {item.key: label for item in items if (label := stage.scene.label(item))}
@@ -375,14 +376,25 @@ def pinned(loaded: Loaded, journal: Journal, run: str, inventory: Path | None = 
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=0o700)
-        _copy(loaded.named.runbook, folder / "runbook.yml")
-        for name in loaded.inventory.files:
-            _copy((inventory or loaded.named.inventory) / name, folder / "inventory" / name)
+        pin(loaded, folder, inventory or loaded.named.inventory)
         yield folder
     finally:
         with suppress(JournalBroken):  # who cannot tell whether it began keeps the folder
             if all(info.run != run for info in journal.runs(loaded.scope)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def pin(loaded: Loaded, folder: Path, inventory: Path) -> None:
+    """Copies a runbook, and the inventory that was read from the folder ``inventory``."""
+    _copy(loaded.named.runbook, folder / "runbook.yml")
+    for name in loaded.inventory.files:
+        _copy(inventory / name, folder / "inventory" / name)
+
+
+def pinned_folder(project: Project, state: RunState) -> Path:
+    """Where the copies are that a run goes by: in its own folder those it began with, below that each later revision's."""
+    folder = project.run_folder(state.run)
+    return folder if state.revision == 1 else folder / REVISIONS / str(state.revision)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -392,7 +404,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(original, copy)
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """Waits until the folder is on disk with all in it: without it the run could not be taken up after a power cut."""
     for path in (*folder.rglob("*"), folder, folder.parent):
         descriptor = os.open(path, os.O_RDONLY)
@@ -406,31 +418,43 @@ def load_pinned(project: Project, state: RunState, *, templates: bool = True) ->
     """The run's own revision of everything. Raises ``StalePlan`` when actions, or ``templates``, changed under it: a rollback
     goes by receipts and renders none."""
     header = run_header(state)
-    folder = project.run_folder(state.run)
-    if not folder.is_dir():
-        raise SwitchoverError(
-            f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it began with; restore it."
-        )
-    # A rollback's limit says what is taken back of everything the run went through.
-    named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
-    loaded = load(project, named, header.inputs)
+    loaded = load_copies(project, state)
     changed = differences(header, loaded, templates=templates)
     if changed:
         raise StalePlan(
             f"Run {state.run} cannot go on as it began" if templates else f"Run {state.run} cannot be looked back on",
             f"Since then, {_listed(changed)} changed. Restore what it began with"
-            + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "") + ", or make a new plan.",
+            + (f" (git commit {header.git_commit[:12]})" if header.git_commit else "")
+            + (f"; or go over to what is there now: {_amending(state, header)}" if templates and not header.rollback_of else "")
+            + "; or make a new plan.",
         )
+    return loaded
+
+
+def load_copies(project: Project, state: RunState) -> Loaded:
+    """What the run's newest copies say, read by the actions and templates of now."""
+    header, folder = run_header(state), pinned_folder(project, state)
+    if not folder.is_dir():
+        raise SwitchoverError(
+            f"The folder of run {state.run} is gone", f"{folder} held the runbook and the plan it went by; restore it."
+        )
+    # A rollback's limit says what is taken back of everything the run went through.
+    named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
+    loaded = load(project, named, header.inputs)
     check_key(project, header.key_id, f"The plan of run {state.run}")
     # Secrets stay where they are: references start from the real folder, not from the copy.
     return replace(loaded, named=replace(loaded.named, inventory=project.root / header.inventory))
 
 
+def _amending(state: RunState, header: PlanHeader) -> str:
+    return f"switchover amend {state.run} --runbook {header.runbook}"
+
+
 def run_header(state: RunState) -> PlanHeader:
-    """The header of the plan a run was started with."""
+    """The header of the plan a run goes by."""
     if state.started is None:
         raise SwitchoverError(f"Run {state.run} has no beginning in the journal", "Check the run's id with: switchover status")
-    return header_from(state.started.header)
+    return header_from(state.header)
 
 
 def reopened(state: RunState, who: str) -> list[ev.Event]:

@@ -136,6 +136,18 @@ def test_a_secret_input_is_asked_for_and_never_shown(folder: Folder, tmp_path: P
     assert "Nobody is at the terminal" in nobody and "--set gate=env:NAME" in nobody
 
 
+def test_a_long_error_is_broken_at_the_terminals_width(folder: Folder) -> None:
+    """Nowhere else: in a log its sentence is searched for."""
+    with terminal(folder, "resume", "nobody", COLUMNS="48") as narrow:
+        assert narrow.ended() == 1
+    with terminal(folder, "validate", "runbooks/nothing.yml", COLUMNS="48") as other:
+        assert other.ended() in (1, 3)
+    for shown in (narrow.shown, other.shown):
+        detail = [line for line in plain(shown).splitlines() if line.startswith("  ")]
+        assert detail
+        assert max(map(len, detail)) <= 48, shown
+
+
 def test_no_color_is_heeded_at_a_terminal(folder: Folder) -> None:
     with terminal(folder, "plan", *PHONES) as colored:
         assert colored.ended() == 0

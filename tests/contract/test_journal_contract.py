@@ -26,6 +26,7 @@ from engine.model.event import (
     ItemUnchanged,
     Record,
     RunFinished,
+    RunPaused,
     RunResumed,
     RunStarted,
 )
@@ -397,6 +398,27 @@ def test_a_run_goes_on_behind_a_letter_in_one_chain(journal: StoredJournal) -> N
     journal.flush(journal.append("r", [ItemUnchanged("p/s")]))
     assert [record.event.kind for record in journal.read("r")] == ["run_started", "gate_voted", "item_unchanged"]
     assert journal.verify("r").seq == 3
+
+
+def test_the_process_at_work_knows_that_a_letter_came_before_what_it_wrote(journal: StoredJournal) -> None:
+    """As soon as that is durable: so nothing follows a letter that forbids it."""
+    journal.flush(journal.append("r", [started("acme")]))
+    before = journal.letters_met("r")
+    journal.flush(journal.append("r", [ItemUnchanged("p/s")]))
+    assert journal.letters_met("r") == before
+    assert journal.append_if("r", [vote()], after=2)
+    journal.flush(journal.append("r", [ItemUnchanged("p/t")]))
+    assert journal.letters_met("r") > before
+
+
+def test_a_paused_run_is_not_due_and_a_cancelled_one_is_over(journal: StoredJournal, clock: SteppingClock) -> None:
+    """Nothing is made of either by itself."""
+    due = clock.moment.isoformat()
+    journal.flush(journal.append("r", [started("acme"), RunFinished("waiting", {}, due)]))
+    assert journal.append_if("r", [RunPaused("lunch", "ana")], after=2)
+    assert (journal.due_runs(clock.moment), len(journal.open_runs())) == ([], 1)
+    journal.flush(journal.append("r", [RunFinished("cancelled", {})]))
+    assert journal.open_runs() == []
 
 
 def test_a_waiting_run_is_due_when_it_said_and_no_longer_once_taken_up(journal: StoredJournal, clock: SteppingClock) -> None:

@@ -7,7 +7,7 @@ from outside, and in between runs what an operator runs.
 Boundaries, WHAT being an event's kind: ``before append WHAT``, ``after append WHAT`` (queued, perhaps not yet on disk),
 ``inside commit WHAT`` (written, the transaction still open), ``after commit WHAT`` (on disk, nobody has been told);
 ``before effect`` and ``after effect`` (round an action's write, or its undo); ``after mark STATUS`` (of the outbox);
-``after lease``.
+``after lease``; ``before revision`` and ``after revision`` (an amendment's copies put in place).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from engine.cli.main import main
 from engine.journal import sqlite
 from engine.journal.chained import ChainedJournal
 from engine.transports.outbox import FileOutbox
+from engine.wiring import amend
 
 
 class Boundaries:
@@ -100,6 +101,12 @@ def put_up(boundaries: Boundaries) -> None:
         come_to("after effect")
         return receipt
 
+    def place(original: Callable[..., None], *arguments: Any) -> None:
+        come_to("before revision")
+        original(*arguments)
+        come_to("after revision")
+
+    wrap(amend, "put_in_place", place)
     wrap(ChainedJournal, "append", append)
     wrap(sqlite.SqliteJournal, "append_if", append_if)
     wrap(sqlite, "_insert", insert)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.execution.people import person_of
 from engine.model.inventory import Inventory
 from engine.model.run import RunStatus
+from engine.planning.people import person_of
 from engine.wiring.delegation import delegate
 from engine.wiring.gates import Account, NotAllowed, vote
 from tests.support.gate_case import PEOPLE, PUT, Case, approval, case

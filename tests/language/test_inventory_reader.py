@@ -107,6 +107,18 @@ def test_free_collections_keep_their_fields_as_written(folder: Folder) -> None:
     assert [(item.key, item.fields) for item in items] == [("7", {"id": "7", "open": True, "codes": [1, 2]})]
 
 
+def test_decimals_of_free_collections_that_would_print_otherwise_stay_as_written(tmp_path: Path) -> None:
+    """A firmware 1.10 is not 1.1; a plain decimal stays a number to reckon with."""
+    (tmp_path / "inventory.yml").write_text(
+        "switchover: 1\ncustomer: c\ntimezone: UTC\ncollections:\n  boxes:\n    key: id\n    items:\n"
+        "      - {id: a, firmware: 1.10, price: 1.5, count: 3, more: {low: 2.50, all: [1.0, 1.00]}}\n"
+    )
+    (item,) = load(tmp_path).collections["boxes"].items
+    assert item.fields == {
+        "id": "a", "firmware": "1.10", "price": 1.5, "count": 3, "more": {"low": "2.50", "all": [1.0, "1.00"]},
+    }
+
+
 def test_every_item_and_field_knows_where_it_was_written(folder: Folder) -> None:
     inventory = load(folder(
         "collections:\n  users: {file: u.csv}\n  doors: {key: id, items: [{id: north}]}\n",

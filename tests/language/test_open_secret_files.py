@@ -83,3 +83,12 @@ def test_an_age_identity_is_held_to_the_same(base: Path) -> None:
     (base / "key.txt").chmod(0o644)
     told = resolved(base, "age:token", {"SWITCHOVER_AGE_IDENTITY": str(base / "key.txt")})
     assert f"chmod 600 {base}/key.txt" in told
+
+
+def test_an_age_identity_that_sops_goes_by_is_held_to_the_same(base: Path) -> None:
+    """Before the program is started."""
+    (base / "sops").write_text("#!/bin/sh\nexit 1\n")
+    (base / "sops").chmod(0o755)
+    (base / "key.txt").chmod(0o644)
+    told = resolved(base, "sops:token#a", {"PATH": str(base), "SOPS_AGE_KEY_FILE": str(base / "key.txt")})
+    assert f"chmod 600 {base}/key.txt" in told

@@ -233,7 +233,9 @@ def test_a_file_can_wait_for_a_step(folder: Path) -> None:
     """As arguments can."""
     with pytest.raises(DependsOnLaterError):
         Templates([folder]).render_file("later.cfg.j2", {"steps": {"config": Later()}})
-    assert Templates([folder]).references_of_file("later.cfg.j2").steps == {"config"}
+    file = Templates([folder]).file("later.cfg.j2")
+    assert file is not None
+    assert file.references.steps == {"config"}
 
 
 def test_the_first_folder_wins_and_the_digest_sees_every_change(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

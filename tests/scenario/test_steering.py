@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Ended
+from tests.support.cli import Ended, under_way
+from tests.support.cli import ended as ended_of
 from tests.support.cli import switchover as typed
+from tests.support.project import wait_until
 
 INVENTORY = """\
 switchover: 1
@@ -150,4 +152,25 @@ def test_where_no_process_is_at_work_the_command_itself_ends_the_run(tmp_path: P
     run = begun(home)
     ended = switchover(home, "cancel", run, "--reason", "withdrew").must(0)
     assert f"Run {run} cancelled" in ended.out
+    assert [path.name for path in (home / "out").iterdir()] == ["805ec0000001.cfg"]
+
+
+def test_a_process_at_work_hears_that_its_run_is_cancelled_and_ends_it(tmp_path: Path) -> None:
+    """The command that said so does not wait for it."""
+    busy = """\
+      - {name: mail, action: mail.send, retry: {attempts: 500, backoff: 200ms, max_backoff: 200ms}, with: MAIL}
+""".replace("MAIL", "{connection: mail, to: a@example.net, subject: Hello, text: Hello}")
+    then = ON_CANCEL[: ON_CANCEL.index("  - {name: agree")] + ON_CANCEL[ON_CANCEL.index("  - name: put-then") :]
+    home = project(tmp_path, RUNBOOK.replace("      - {name: sign-off, title: Partner signs, approval: "
+                                             "{by: partner, within: 2 days}}\n", busy) + then)
+    inventory = home / "inventories" / "acme" / "inventory.yml"
+    no_server = "connections:\n  mail: {type: smtp, host: 127.0.0.1, port: 9, security: none, from: b@example.net}\n"
+    inventory.write_text(inventory.read_text().replace("connections:\n", no_server))
+    apply = ("apply", "runbooks/move.yml", "-i", "inventories/acme", "--yes")
+    with under_way(home, *apply, env={"LINE": "line-secret-1"}) as process:
+        wait_until(lambda: "trying again" in switchover(home, "status").out, "the run tries again")
+        said = switchover(home, "cancel", run_of(home), "--reason", "withdrew").must(0)
+        assert "The process at work on the run ends it" in said.err
+        ended = ended_of(process).must(0)
+    assert "cancelled" in ended.out
     assert [path.name for path in (home / "out").iterdir()] == ["805ec0000001.cfg"]

@@ -63,6 +63,7 @@ class DocumentRender:
     settle_s: ClassVar[float] = 0.0
     local: ClassVar[bool] = False
     Args = RenderArgs
+    TemplateNames: ClassVar[tuple[str, ...]] = ("document",)
     Outputs: ClassVar[Mapping[str, str]] = {
         "path": "the file", "sha256": "its digest", "subtotal": "the sum of the lines", "tax": "the tax",
         "total": "both together",

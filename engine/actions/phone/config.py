@@ -63,6 +63,15 @@ class PhoneConfig:
     settle_s: ClassVar[float] = 0.0
     local: ClassVar[bool] = False  # True in effect when the connection is a local folder
     Args = PhoneConfigArgs
+    TemplateNames: ClassVar[tuple[str, ...]] = ("phone",)
+    TemplatesBy: ClassVar[tuple[str, ...]] = ("vendor", "model", "template")
+
+    def templates(self, vendor: str, model: str, template: str) -> tuple[str, ...]:
+        """The files of a phone; none for one that nobody knows, of which planning says more."""
+        try:
+            return tuple(_templates(model_of(vendor, model), template))
+        except Permanent:
+            return ()
 
     def observe(self, args: PhoneConfigArgs, at: Sessions) -> ConfigSeen:
         """Renders each file and reads what stands in its place."""

@@ -9,12 +9,13 @@ from engine.language.secret_stores.ask import AskStore
 from engine.language.secret_stores.env import EnvStore
 from engine.language.secret_stores.file import FileStore
 from engine.language.secret_stores.keyring import KeyringStore
+from engine.language.secret_stores.sops import SopsStore
 from engine.language.secret_stores.store import Store
 from engine.language.secret_stores.vault import VaultStore
 
 STORES: Mapping[str, type[Store]] = {
     "env": EnvStore, "file": FileStore, "keyring": KeyringStore, "vault": VaultStore, "age": AgeStore,
-    "ask": AskStore,
+    "sops": SopsStore, "ask": AskStore,
 }
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from jinja2 import Environment, nodes
-
-from engine.language.template_names import chain_of, whole_expression
+from engine.language.condition_parts import Joined, Named, Opposite, Part, Unknown, parts_of
 from engine.model.gate import Form
 from engine.model.inventory import Inventory
 from engine.model.run import ItemStatus
@@ -24,7 +23,6 @@ _RAN_WELL = frozenset(s.value for s in (
     ItemStatus.CHANGED, ItemStatus.UNCHANGED, ItemStatus.RAN, ItemStatus.PROVED, ItemStatus.PASSED,
 ))
 _TELLING = ("ok", "changed", "outputs", "status")
-_PARSER = Environment(autoescape=True)
 _NAMED = ("customer", "people", "known_gaps")
 """Roots whose values stay the same in a run."""
 
@@ -143,49 +141,34 @@ class Conditions:
     # ------------------------------------------------------------ reading
 
     def _formula(self, expression: str, place: _Place) -> Formula:
-        node = whole_expression(_PARSER.parse("{{ " + expression.rstrip("\n") + " }}"))
-        return True if node is None else self._truth(node, place)
+        return self._truth(parts_of(expression), place)
 
-    def _truth(self, node: nodes.Node, place: _Place) -> Formula:
-        if isinstance(node, nodes.And):
-            return both(self._truth(node.left, place), self._truth(node.right, place))
-        if isinstance(node, nodes.Or):
-            return either(self._truth(node.left, place), self._truth(node.right, place))
-        if isinstance(node, nodes.Not):
-            return negated(self._truth(node.node, place))
-        if isinstance(node, nodes.Const):
-            return bool(node.value)
-        if isinstance(node, nodes.CondExpr) and node.expr2 is not None:
-            test = self._truth(node.test, place)
-            return either(both(test, self._truth(node.expr1, place)), both(negated(test), self._truth(node.expr2, place)))
-        if isinstance(node, nodes.Compare):
-            return self._compared(node, place)
-        chain = chain_of(node)
-        return self._opaque(node, place) if chain is None else self._fact(chain, place, "true", None, node)
+    def _truth(self, part: Part, place: _Place) -> Formula:
+        if isinstance(part, bool):
+            return part
+        if isinstance(part, Joined):
+            found = (self._truth(one, place) for one in part.parts)
+            return both(*found) if part.every else either(*found)
+        if isinstance(part, Opposite):
+            return negated(self._truth(part.of, place))
+        if isinstance(part, Named):
+            values = part.values
+            if values is None:
+                return self._fact(part, place, "true", None)
+            return either(*(self._fact(part, place, "is", value) for value in values))
+        return self._opaque(part, place)
 
-    def _compared(self, node: nodes.Compare, place: _Place) -> Formula:
-        if len(node.ops) != 1:
-            return self._opaque(node, place)
-        left, operator, right = node.expr, node.ops[0].op, node.ops[0].expr
-        if operator in ("eq", "ne") and isinstance(left, nodes.Const):
-            left, right = right, left
-        chain, values = chain_of(left), _constants(right, operator)
-        if chain is None or values is None:
-            return self._opaque(node, place)
-        found = either(*(self._fact(chain, place, "is", value, node) for value in values))
-        return negated(found) if operator in ("ne", "notin") else found
-
-    def _fact(self, chain: list[str], place: _Place, test: str, value: object, node: nodes.Node) -> Formula:
-        if chain == ["run", "cancelled"] and test == "true":
+    def _fact(self, named: Named, place: _Place, test: Literal["is", "true"], value: object) -> Formula:
+        if named.chain == ("run", "cancelled") and test == "true":
             return is_compensation(place.address)
-        name = self._name(chain, place)
+        name = self._name(named.chain, place)
         if name is None:
-            return self._opaque(node, place)
-        fact = Fact(name, "is" if test == "is" else "true", value, ".".join(chain))
-        self._note_evidence(fact, chain, place)
+            return self._opaque(named.unknown, place)
+        fact = Fact(name, test, value, ".".join(named.chain))
+        self._note_evidence(fact, named.chain, place)
         return fact
 
-    def _name(self, chain: list[str], place: _Place) -> str | None:
+    def _name(self, chain: tuple[str, ...], place: _Place) -> str | None:
         """What a name means here, the same for the same; None where that is not sure."""
         root, *fields = chain
         if root == "vars" and fields:
@@ -217,7 +200,7 @@ class Conditions:
         own = (item.fields.get("vars") for item in collection.items)
         return any(variable in found for found in own if isinstance(found, dict))
 
-    def _note_evidence(self, fact: Fact, chain: list[str], place: _Place) -> None:
+    def _note_evidence(self, fact: Fact, chain: tuple[str, ...], place: _Place) -> None:
         if chain[0] != "steps" or len(chain) < 3:
             return
         step = self._directory.find(chain[1], place.phase)
@@ -228,12 +211,12 @@ class Conditions:
             return
         self.evidence[fact] = Evidence(fact, step.address, kind, fact.name.endswith("[*]"))
 
-    def _opaque(self, node: nodes.Node, place: _Place) -> Fact:
+    def _opaque(self, part: Unknown, place: _Place) -> Fact:
         """Something that may be so or not: the same for the same words at places that see the same."""
-        chains = list(_chains(node))
-        changes = any(chain[:1] == ["run"] or chain[:1] == ["steps"] for chain in chains) or any(node.find_all(nodes.Call))
-        where = place.address if changes else f"{place.items}" if any(c[0] not in self.runbook.inputs for c in chains) else ""
-        return Fact(f"{node!r} at {where}", words=spelled(node))
+        changes = part.calls or any(chain[0] in ("run", "steps") for chain in part.chains)
+        own = any(chain[0] not in self.runbook.inputs for chain in part.chains)
+        where = place.address if changes else f"{place.items}" if own else ""
+        return Fact(f"{part.identity} at {where}", words=part.words)
 
 
 def _by_name(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
@@ -249,45 +232,3 @@ def _choices(spec: Input) -> tuple[object, ...] | None:
     if not values:
         return None
     return values if spec.required or spec.default is not None else (*values, None)
-
-
-def _constants(node: nodes.Node, operator: str) -> list[object] | None:
-    if operator in ("eq", "ne"):
-        return [node.value] if isinstance(node, nodes.Const) else None
-    if operator in ("in", "notin") and isinstance(node, nodes.List | nodes.Tuple):
-        values = [item.value for item in node.items if isinstance(item, nodes.Const)]
-        return values if len(values) == len(node.items) else None
-    return None
-
-
-def _chains(node: nodes.Node) -> Iterator[list[str]]:
-    chain = chain_of(node)
-    if chain is not None:
-        yield chain
-        return
-    for child in node.iter_child_nodes():
-        yield from _chains(child)
-
-
-_SIGNS = {"eq": "==", "ne": "!=", "gt": ">", "gteq": ">=", "lt": "<", "lteq": "<=", "in": "in", "notin": "not in"}
-
-
-def spelled(node: nodes.Node) -> str:
-    """An expression roughly as it was written; what is rare is three dots."""
-    chain = chain_of(node)
-    if chain is not None:
-        return ".".join(chain)
-    if isinstance(node, nodes.Const):
-        return repr(node.value)
-    if isinstance(node, nodes.Compare):
-        return " ".join([spelled(node.expr), *(f"{_SIGNS[op.op]} {spelled(op.expr)}" for op in node.ops)])
-    if isinstance(node, nodes.List | nodes.Tuple):
-        return f"[{', '.join(map(spelled, node.items))}]"
-    if isinstance(node, nodes.Filter) and node.node is not None:
-        given = f"({', '.join(map(spelled, node.args))})" if node.args else ""
-        return f"{spelled(node.node)} | {node.name}{given}"
-    if isinstance(node, nodes.Test):
-        return f"{spelled(node.node)} is {node.name}"
-    if isinstance(node, nodes.Call):
-        return f"{spelled(node.node)}(...)"
-    return "..."

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 
 from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
 from engine.language.templates import DependsOnLaterError
@@ -19,6 +18,7 @@ from engine.model.errors import ActionFailure, ChangedSince, InDoubt, Temporary
 from engine.model.inventory import Item
 from engine.model.plan import Change, Effect, Outlook, Receipt, Unpredictable, address_of
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 from engine.planning.scene import CompiledStep, Ready, Scene
 from engine.planning.texts import bug_in, diff_lines, plain, shortened, shown_fields
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 from engine.planning.gate_words import spelled
 from engine.planning.plan_file import write_plan
 from engine.planning.planner import NOTHING_TO_DO, Planner

@@ -7,12 +7,12 @@ wins: the one whose event found the run as it had seen it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.model import event as ev
 from engine.model.gate import GateState
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from engine.execution.windows import Pace, Windows
 from engine.model import event as ev
 from engine.model.plan import PlanHeader, address_of
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
+from engine.model.values import dataclass
 from engine.planning.scene import BlockWork, Scene
 from engine.ports import Journal
 

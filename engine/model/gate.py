@@ -6,12 +6,13 @@ What stands here is what a runbook says of them. How one stands in a run is ``Ga
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 from engine.model import event as ev
 from engine.model.duration import Duration
+from engine.model.values import dataclass
 
 OnTimeout = Literal["refuse", "approve", "escalate"]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from engine.model import event as ev
 from engine.model.gate import GateState
+from engine.model.values import dataclass
 
 
 class ItemStatus(Enum):

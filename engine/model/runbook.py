@@ -6,10 +6,11 @@ A *block* is what the schedule orders: either one step, or a group of steps that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.model.gate import Gate
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 from engine.model.window import Window
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -19,6 +19,7 @@ import orjson
 
 from engine.model.errors import StalePlan, SwitchoverError
 from engine.model.plan import FieldChange, Outlook, PlanHeader, PlannedItem, Totals
+from engine.model.values import dataclass
 
 FORMAT = "switchover.plan/1"
 _ITEM_FIELDS = tuple(field.name for field in fields(PlannedItem))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from engine.language.templates import DependsOnLaterError
@@ -14,6 +14,7 @@ from engine.model.errors import ActionFailure, ChangedSince
 from engine.model.gate import Approval
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
+from engine.model.values import dataclass
 from engine.planning.gate_words import spelled
 from engine.planning.scene import AnyStep, BlockWork, CompiledGate, Lane, Ready, Scene
 from engine.planning.texts import bug_in, diff_lines, shown_fields

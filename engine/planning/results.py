@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -17,6 +17,7 @@ from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of, split_address
 from engine.model.run import ItemState, ItemStatus
 from engine.model.runbook import Block, Runbook, Step
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.model.inventory import Inventory, Item
 from engine.model.plan import address_of
 from engine.model.runbook import Block, Runbook, Step
 from engine.model.secret import Redactor
+from engine.model.values import dataclass
 from engine.planning.graph import in_order
 from engine.planning.limit import admits
 from engine.planning.results import Directory, Results, RunView, Steps

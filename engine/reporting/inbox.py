@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.model.gate import GateState
 from engine.model.run import RunState
+from engine.model.values import dataclass
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
 
 

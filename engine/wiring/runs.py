@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverError, WindowShut, masked_by
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
+from engine.model.values import dataclass
 from engine.planning.plan_file import header_of as header_from
 from engine.planning.plan_file import read_plan, totals_of
 from engine.planning.results import PastResults, Results

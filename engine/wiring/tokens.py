@@ -15,13 +15,14 @@ import json
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from engine.execution.gates import Voter
 from engine.model.gate import GateState
 from engine.model.run import RunState
+from engine.model.values import dataclass
 from engine.wiring.gates import Account, NotAllowed, gate_at
 
 _PREFIX = "swt1"

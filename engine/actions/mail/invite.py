@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -23,6 +23,7 @@ from engine.actions.mail.message import REHEARSAL, Appointment, Letter, message_
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

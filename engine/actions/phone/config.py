@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import ClassVar, cast
 
@@ -14,6 +14,7 @@ from engine.actions.phone.vendors import Model, model_of
 from engine.model.args import arg
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import FileSession, Sessions
 
 

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from engine.model.values import dataclass
@@ -410,6 +411,8 @@ OF_GATES = frozenset({RunStarted.kind, *(kind for kind in KINDS if kind.startswi
 """What tells which gates of a run are open."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+_VALUES = {kind: attrgetter("kind", *names) for kind, names in _FIELDS.items()}
+"""All of an event's fields at once, behind its kind: without any of them a getter of one alone would give no tuple."""
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
     kind: tuple(name for name in names if name in ("fields", "diff", "reminders", "evidence", "people"))
@@ -431,7 +434,8 @@ class Record:
 
 def encode(event: Event) -> dict[str, Any]:
     """The event's fields, without its kind."""
-    return {name: getattr(event, name) for name in _FIELDS[event.kind]}
+    values: tuple[Any, ...] = _VALUES[event.kind](event)
+    return dict(zip(_FIELDS[event.kind], values[1:], strict=True))
 
 
 def decode(kind: str, data: Mapping[str, Any]) -> Event:

@@ -28,8 +28,7 @@ class SystemClock:
             self._quarter = quarter
         return datetime.fromtimestamp(moment, self._zone)
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # asked for six times an item
 
     def sleep(self, seconds: float) -> None:
         if self._stop.is_set:

@@ -13,7 +13,7 @@ from engine.model.run import fold
 from engine.project import find_project
 from engine.reporting.inbox import entries_of, format_inbox
 from engine.wiring.clock import SystemClock
-from engine.wiring.runs import open_journal
+from engine.wiring.journals import open_journal
 
 
 @click.command("inbox")

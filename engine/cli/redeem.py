@@ -16,7 +16,7 @@ from engine.model.run import RunState
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import answer, keep_evidence, report, vote
-from engine.wiring.runs import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run
 from engine.wiring.tokens import Token, bearer, read
 
 _VERBS = ("approve", "reject", "answer", "done")

@@ -17,8 +17,9 @@ from engine.model.event import Event
 from engine.model.run import RunState, RunStatus
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
+from engine.wiring.journals import actor, open_journal, read_run
 from engine.wiring.rollback import open_run
-from engine.wiring.runs import actor, answered, open_journal, read_run, resume
+from engine.wiring.runs import answered, resume
 
 RUN_WAITS = EXIT_CODES[RunStatus.WAITING]
 

@@ -23,18 +23,9 @@ from engine.planning.plan_file import PlanFile, PlanWriter
 from engine.planning.planner import Planner
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
+from engine.wiring.journals import open_journal, read_run
 from engine.wiring.rollback import Back, header_back, load_back, open_back, undone_before
-from engine.wiring.runs import (
-    PLAN_FILE,
-    Begin,
-    check_has_not_gone_on,
-    check_not_applied,
-    expectations,
-    new_run_id,
-    open_journal,
-    pinned,
-    read_run,
-)
+from engine.wiring.runs import PLAN_FILE, Begin, check_has_not_gone_on, check_not_applied, expectations, new_run_id, pinned
 
 
 @click.command("rollback")

@@ -12,7 +12,7 @@ from engine.model.run import RunState, RunStatus, fold
 from engine.ports import Journal, Lease
 from engine.project import find_project
 from engine.reporting.summary import format_runs, format_summary, run_line, summary_data
-from engine.wiring.runs import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run
 
 
 @click.command("status")

@@ -1,8 +1,8 @@
 """``dataclass`` for the house's own classes: type checkers see the standard library's, and it behaves so.
 
 The standard library writes six methods as text for every class and compiles each at every start: 150 classes took a quarter of
-all that a command does before its own work begins. Here one method is written so, the others are shared. And a frozen instance
-sets its slots directly instead of asking ``object`` to look each up by name, for a run makes forty of them an item.
+all that a command does before its own work begins. Here one method is written so, once it is called; the others are shared.
+And a frozen instance sets its slots directly instead of asking ``object`` to look each up by name: a run makes forty an item.
 
 What no class here does, such as ``InitVar`` or ``order``, is left to the standard library.
 """
@@ -66,7 +66,14 @@ def _made(cls: type, *, frozen: bool, eq: bool) -> type:
     shared = {"__repr__": _repr, **(_equality(fields, frozen=frozen) if eq else {}), **(_FROZEN if frozen else {})}
     told = {_FIELDS: fields, "__dataclass_params__": _parameters(frozen=frozen, eq=eq), "__match_args__": _positional(fields)}
     made = _slotted(cls, own.keys(), inherited.keys(), shared | told)
-    made.__init__ = _initialiser(made, fields, frozen=frozen)  # type: ignore[misc]
+
+    def __init__(self: Any, *args: Any, **named: Any) -> None:  # noqa: N807
+        # A command makes values of a third of the classes it imports: what makes one is written when the first is made.
+        initialise = _initialiser(made, fields, frozen=frozen)
+        made.__init__ = initialise  # type: ignore[misc]
+        initialise(self, *args, **named)
+
+    made.__init__ = __init__  # type: ignore[misc]
     return made
 
 

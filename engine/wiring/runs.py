@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -18,7 +17,6 @@ from engine.execution.rollback import read_back
 from engine.execution.runner import Order, Runner, shut_windows
 from engine.execution.stop import Stop
 from engine.execution.windows import Windows
-from engine.journal.sqlite import SqliteJournal
 from engine.language.secrets import SecretResolver
 from engine.model import event as ev
 from engine.model.args import arguments_of
@@ -37,6 +35,7 @@ from engine.transports.keep import FileKeep
 from engine.transports.outbox import FileOutbox
 from engine.wiring.clock import SystemClock
 from engine.wiring.connections import Connections, Stores
+from engine.wiring.journals import actor
 from engine.wiring.loading import Loaded, Named, differences, load
 from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets
@@ -61,22 +60,6 @@ class Stage:
     @property
     def windows(self) -> Windows:
         return Windows(self.loaded.inventory.calendars)
-
-
-@contextmanager
-def open_journal(
-    project: Project, *, read_only: bool = False, notice: Callable[[str], None] | None = None
-) -> Iterator[Journal]:
-    """The project's journal. ``notice`` hears when its last transaction was found cut short. Raises ``JournalBroken``."""
-    if not read_only:
-        project.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    journal = SqliteJournal(project.journal, SystemClock(), read_only=read_only)
-    if journal.notice and notice is not None:
-        notice(journal.notice)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 @contextmanager
@@ -159,14 +142,6 @@ def _connections_used(loaded: Loaded, work: Sequence[BlockWork], all_lanes: bool
 def new_run_id(clock: Clock) -> str:
     """Sorts by time, and is short enough to type: ``20261122-2014-k3f9``."""
     return f"{clock.now():%Y%m%d-%H%M}-{secrets.token_hex(2)}"
-
-
-def actor() -> str:
-    """Who runs this, as far as the machine knows: by the process's own user, since anybody may set LOGNAME or USER."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 # ---------------------------------------------------------------- before a run
@@ -421,19 +396,6 @@ def run_header(state: RunState) -> PlanHeader:
     if state.started is None:
         raise SwitchoverError(f"Run {state.run} has no beginning in the journal", "Check the run's id with: switchover status")
     return header_from(state.started.header)
-
-
-def read_run(journal: Journal, wanted: str | None) -> RunState:
-    """A run by id, by the unambiguous beginning or end of one, or the newest. Raises ``SwitchoverError``."""
-    runs = [info.run for info in journal.runs()]
-    if not runs:
-        raise SwitchoverError("There are no runs yet", "Start one with: switchover apply RUNBOOK -i INVENTORY")
-    found = runs[:1] if wanted is None else [run for run in runs if run.startswith(wanted) or run.endswith(wanted)]
-    if len(found) != 1:
-        known = ", ".join((found or runs)[:5])
-        problem = f"There is no run {wanted}" if not found else f"'{wanted}' could be {len(found)} runs"
-        raise SwitchoverError(problem, f"{'They are' if found else 'The newest are'}: {known}.")
-    return fold(journal.read(found[0]))
 
 
 def reopened(state: RunState, who: str) -> list[ev.Event]:

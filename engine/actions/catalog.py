@@ -36,6 +36,7 @@ _HOMES: Mapping[str, tuple[str, str]] = {
     "ticket.comment": ("ticket.comment", "TicketComment"),
     "ticket.transition": ("ticket.transition", "TicketTransition"),
     "ticket.state": ("ticket.state", "TicketState"),
+    "check.that": ("check.that", "CheckThat"),
 }
 
 

@@ -30,7 +30,7 @@ A file in templates/ replaces the shipped template of the same name.
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> int:
-    """Start a project in FOLDER: the runbooks, the example customer, the schemas for your editor. Overwrites nothing."""
+    """Start a project in FOLDER: the runbooks, example customers, the schemas for your editor. Overwrites nothing."""
     if folder.exists() and any(entry.name != ".git" for entry in folder.iterdir()):
         raise SwitchoverError(f"{folder} is not empty", "init writes only into a new or empty folder.")
     folder.mkdir(parents=True, exist_ok=True)

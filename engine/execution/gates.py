@@ -182,9 +182,11 @@ def _task(gate: GateState, _signals: Sequence[ev.SignalReceived]) -> ev.GateClos
         return None
     last = gate.reports[-1]
     if last.outcome == "skipped":
-        return ev.GateClosed(gate.opened.address, "passed", f"{acted(last)} skipped it: {last.reason}", {"outcome": "skipped"})
+        skipped = {"outcome": "skipped", "evidence": [], "by": last.who}
+        return ev.GateClosed(gate.opened.address, "passed", f"{acted(last)} skipped it: {last.reason}", skipped)
     why = f"{acted(last)} did it" + (f": {last.reason}" if last.reason else "")
-    return ev.GateClosed(gate.opened.address, "passed", why, {"outcome": "done", "evidence": [dict(e) for e in last.evidence]})
+    done = {"outcome": "done", "evidence": [dict(e) for e in last.evidence], "by": last.who}
+    return ev.GateClosed(gate.opened.address, "passed", why, done)
 
 
 def _wait(gate: GateState, signals: Sequence[ev.SignalReceived]) -> ev.GateClosed | None:

@@ -216,7 +216,9 @@ class LaneWorker:
             cursor.parked = True
         else:
             result.counts[status.value] += 1
-            self.scene.results.put(address, status, self.scene.clock.now(), self.keeper.outputs(address))
+            # By the journal's time: a run that is taken up again must find the same.
+            state = self.keeper.item(address)
+            self.scene.results.put(address, status, state.at if state else None, self.keeper.outputs(address))
             if status.ended_well:
                 self._go_on(cursor)
             else:

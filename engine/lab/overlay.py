@@ -73,8 +73,13 @@ def _kept(connection: Connection, *names: str) -> dict[str, object]:
     return {name: connection.settings[name] for name in names if name in connection.settings}
 
 
+def local_root(lab: Path, connection: str) -> Path:
+    """The folder that a connection of type ``local`` leads into, in a lab."""
+    return lab / "local-root" / connection
+
+
 def _local(connection: Connection, lab: _Lab) -> Settings:
-    root = lab.folder / "local-root" / connection.name
+    root = local_root(lab.folder, connection.name)
     root.mkdir(parents=True, exist_ok=True)
     return {"root": str(root)}
 

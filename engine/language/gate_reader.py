@@ -123,7 +123,7 @@ def outputs_of(gate: Gate) -> frozenset[str] | None:
         return frozenset(map(str, gate.schema.get("properties", ()))) if _is_closed(gate.schema) else None
     if isinstance(gate, Approval):
         return frozenset({"approved_by"})
-    return frozenset({"outcome", "evidence"}) if isinstance(gate, ManualTask) else None
+    return frozenset({"outcome", "evidence", "by"}) if isinstance(gate, ManualTask) else None
 
 
 def _is_closed(schema: Mapping[str, Any]) -> bool:

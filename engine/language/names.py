@@ -17,11 +17,12 @@ from engine.model.values import dataclass
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
 RUN_FIELDS = ("id", "scope", "started_at", "counts", "cancelled")
-STEP_FIELDS = ("status", "changed", "changed_at", "ok", "outputs", "counts")
+STEP_FIELDS = ("status", "changed", "changed_at", "passed_at", "ok", "outputs", "counts")
 STEP_FIELDS_OVER_ITEMS = ("changed", "ok", "counts")
 """What a step has when it runs over other items than the one that asks: there is no single time or status then."""
-ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps")
+ROOTS = ("item", "customer", "people", "inputs", "vars", "steps", "run", "known_gaps", "collections", "calendars")
 """Top-level names of every template; each variable stands beside them under its own name when it does not collide."""
+_INVENTORIED = ("people", "collections", "calendars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,9 @@ class NameCheck:
             return self.variables
         if root == "people":
             return frozenset(self.inventory.people)
+        if root in ("collections", "calendars"):
+            named = self.inventory.collections if root == "collections" else self.inventory.calendars
+            return frozenset(name.replace("-", "_") for name in named) | frozenset(named)
         return self._fields_of(scope.collection) if root == "item" else None
 
     def _fields_of(self, name: str | None) -> frozenset[str] | None:
@@ -178,7 +182,7 @@ class NameCheck:
             return f"the collection {scope.collection!r}"
         if root == "inputs":
             return f"the runbook {self.runbook.name!r}"
-        return f"the inventory of {self.inventory.customer}" if self.inventory and root == "people" else ""
+        return f"the inventory of {self.inventory.customer}" if self.inventory and root in _INVENTORIED else ""
 
 
 def _missing(owner: str, name: str, known: frozenset[str], where: str) -> Words:

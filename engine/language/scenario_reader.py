@@ -21,7 +21,10 @@ from engine.model.scenario import Act, Crash, Deed, Expectation, LabFault, Scena
 from engine.model.source import DataPath, Document
 from engine.model.values import dataclass
 
-VERBS = ("approve", "reject", "answer", "done", "blocked", "skipped", "signal", "hold", "release", "retry", "resume")
+VERBS = (
+    "approve", "reject", "answer", "done", "blocked", "skipped", "signal", "hold", "release", "retry", "resume",
+    "choose", "decline", "reschedule", "skip", "pause", "cancel",
+)
 """The acts, each the key that says what is done."""
 
 
@@ -184,7 +187,7 @@ class _Names:
         yield from self._business()
 
     def _act(self, act: Act) -> Iterator[Diagnostic]:
-        gates = {step.address: step for step in self.runbook.steps() if step.gate is not None}
+        gates = {step.address: step for step in self.runbook.every_step() if step.gate is not None}
         step = gates.get(split_address(act.gate)[0]) if act.gate else None
         if act.gate and step is None:
             yield self._unknown("gate", act.gate, gates, (*act.path, "gate"))
@@ -197,7 +200,7 @@ class _Names:
 
     def _expected(self) -> Iterator[Diagnostic]:
         expect = self.scenario.expect
-        known = [step.address for step in self.runbook.steps()]
+        known = [step.address for step in self.runbook.every_step()]
         places: list[tuple[str, DataPath, bool]] = [
             *((name, ("expect", key, name), True) for key in ("steps", "before", "after") for name in getattr(expect, key)),
             *((address, ("expect", "order", index), False) for index, address in enumerate(expect.order)),
@@ -213,7 +216,7 @@ class _Names:
         scenario, calendars = self.scenario, self.inventory.calendars
         if scenario.calendar and scenario.calendar not in calendars:
             yield self._unknown("calendar", scenario.calendar, calendars, ("calendar",))
-        of_gates = {step.address: step.gate.limits.calendar for step in self.runbook.steps() if step.gate is not None}
+        of_gates = {step.address: step.gate.limits.calendar for step in self.runbook.every_step() if step.gate is not None}
         for act in scenario.acts:
             named = scenario.calendar or of_gates.get(split_address(act.gate)[0], "")
             if getattr(act.when, "business", False) and not named:

@@ -178,6 +178,11 @@ class _Words:
         bound = _BOUNDS[str(error.validator)].format(error.validator_value)
         yield self.problem("Out of range", f"{error.instance} is given, but it must be {bound}.", path)
 
+    def not_wanted(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
+        # `not: {}`, which nothing meets, is how a condition forbids a key; for `false` the library does not tell which one.
+        what = repr(path[-1]) if path else "this"
+        yield self.problem("Does not belong here", f"{what} does not go with what else is given: leave it out.", path)
+
     def too_short(self, error: Finding, path: DataPath) -> Iterable[Diagnostic]:
         yield self.problem("Empty", "At least one entry must stand here; this is empty.", path)
 
@@ -195,7 +200,7 @@ _DESCRIBE = {
     "type": _Words.wrong_type, "anyOf": _Words.no_form, "oneOf": _Words.no_form, "enum": _Words.no_choice,
     "const": _Words.no_constant, "pattern": _Words.wrong_form, "minItems": _Words.too_short, "minLength": _Words.too_short,
     "minProperties": _Words.too_short, "uniqueItems": _Words.repeated, "minimum": _Words.out_of_range,
-    "maximum": _Words.out_of_range, "exclusiveMinimum": _Words.out_of_range,
+    "maximum": _Words.out_of_range, "exclusiveMinimum": _Words.out_of_range, "not": _Words.not_wanted,
 }
 _BOUNDS = {"minimum": "at least {}", "maximum": "at most {}", "exclusiveMinimum": "more than {}"}
 _KINDS = {

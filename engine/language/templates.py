@@ -139,6 +139,8 @@ class Templates:
     _values: Environment = field(init=False, repr=False)
     _files: Environment = field(init=False, repr=False)
     _compiled: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _ready: dict[str, tuple[Callable[[Context], Any], References]] = field(default_factory=dict, init=False, repr=False)
+    """Text of a value -> what renders it: a runbook is checked before it is worked, and each compiling is a millisecond."""
 
     def __post_init__(self) -> None:
         self._values = _make_environment(None, False)
@@ -171,12 +173,12 @@ class Templates:
         return Condition(_at_yaml(lambda context: bool(evaluate(context)), source, path, references), references)
 
     def _text(self, raw: str, source: SourceMap, path: DataPath) -> Compiled:
-        tree = self._parse(raw, source, path)
-        native = self._native(tree, source, path)
-        if native is None:
-            native = _joined(self._compile(tree, source, path))
-        references = references_in(tree)
-        return Compiled(_at_yaml(native, source, path, references), references=references)
+        ready = self._ready.get(raw)
+        if ready is None:
+            tree = self._parse(raw, source, path)
+            native = self._native(tree, source, path) or _joined(self._compile(tree, source, path))
+            ready = self._ready[raw] = native, references_in(tree)
+        return Compiled(_at_yaml(ready[0], source, path, ready[1]), references=ready[1])
 
     def _parse(self, text: str, source: SourceMap, path: DataPath) -> nodes.Template:
         try:

@@ -29,6 +29,8 @@ class StepResult:
     at: datetime | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """What it found out: what its action read, by the names it declares, or the answers to a form."""
+    passed_at: str = ""
+    """Of a gate: ISO 8601, when it was passed."""
 
     @property
     def changed_at(self) -> str:
@@ -71,7 +73,11 @@ class Results:
     def put(
         self, address: str, status: ItemStatus, at: datetime | None = None, outputs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Notes how an address ended; ``at`` when it changed; ``outputs``: what its action read for later steps."""
+        """Notes how an address ended; ``at`` when it changed or was passed; ``outputs``: what its action read for later steps."""
+        if status is ItemStatus.PASSED:
+            passed_at = at.isoformat(timespec="seconds") if at else ""
+            self._note(address, StepResult(status.value, changed=False, outputs=outputs or {}, passed_at=passed_at))
+            return
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
             self._note(address, StepResult(status.value, changed=True, at=at, outputs=outputs or {}))
             return
@@ -205,6 +211,10 @@ class StepView:
     @property
     def changed_at(self) -> str:
         return self._own().changed_at
+
+    @property
+    def passed_at(self) -> str:
+        return self._own().passed_at
 
     @property
     def ok(self) -> bool:

@@ -23,6 +23,7 @@ from engine.planning.limit import admits
 from engine.planning.patience import Jitter, Patient, Waiting
 from engine.planning.results import Directory, Results, RunView, Steps
 from engine.planning.texts import plain
+from engine.planning.views import Collections, calendars_of
 from engine.ports import Action, Binding, Clock, SecretStore, Sessions, SessionSource
 
 
@@ -302,6 +303,8 @@ class Scene:
             "customer": {"name": inventory.customer, "title": inventory.title, "timezone": inventory.timezone},
             "run": RunView(self.given.scope, self.results, self.given.past or self.given.run, self.given.started),
             "known_gaps": self.runbook.known_gaps,
+            "collections": Collections(inventory),
+            "calendars": calendars_of(inventory),
         }
         return names
 

@@ -98,7 +98,9 @@ def _lines(entry: Entry, now: datetime, paint: Paint, width: int) -> Iterable[st
     if entry.paused is not None:
         yield f"  {paint('yellow', f'the run is {paused_by(entry.paused)}')}"
     if ask.get("message"):
-        yield from (f"  {line}" for line in wrapped(str(ask["message"]), width - 2, 0))
+        for written in str(ask["message"]).splitlines():  # a list that somebody wrote stays one
+            indent = len(written) - len(written.lstrip())
+            yield from (f"  {' ' * indent}{line}" for line in wrapped(written.strip(), width - 2 - indent, 0))
     yield from (f"  [ ] {printable(str(point))}" for point in ask.get("checklist", ()))
     if gate.looked is not None and gate.looked_at is not None:
         yield f"  {last_look(gate)}"

@@ -63,7 +63,7 @@ def test_a_missing_key_says_what_it_is_for() -> None:
     ({"uniqueItems": True}, "a: [x, y, x]", "Text 'x' already stands in this list."),
     ({"pattern": "^b$", "patternErrorMessage": "Write b."}, "a: c", "'c' is not in the right form. Write b."),
     ({"dependentRequired": {"x": ["y"]}}, "a: {x: 1}", "'x' only means something together with 'y', which is not given."),
-    ({"not": {}}, "a: 1", "1 should not be valid under {}."),
+    ({"multipleOf": 2}, "a: 1", "1 is not a multiple of 2."),
 ])
 def test_each_refusal_says_what_is_needed_and_what_was_found(schema: dict[str, Any], text: str, detail: str) -> None:
     """In the words of YAML, not of JSON Schema."""
@@ -109,3 +109,17 @@ def test_every_part_of_the_runbook_schema_is_described() -> None:
 def _described(entry: dict[str, Any], schema: dict[str, Any]) -> bool:
     target = schema["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {})
     return "description" in entry or "description" in target
+
+
+def test_what_only_other_answers_admit_is_said_to_be_left_out() -> None:
+    """A form that asks for something under a condition forbids it otherwise: ``seats: {not: {}}``."""
+    schema = {
+        "type": "object", "properties": {"route": {"enum": ["local", "office"]}, "seats": {"type": "integer"}},
+        "if": {"properties": {"route": {"const": "office"}}}, "then": {"required": ["seats"]},
+        "else": {"properties": {"seats": {"not": {}}}},
+    }
+    problem = only(schema, "route: local\nseats: 2\n")
+    assert (problem.summary, problem.detail) == (
+        "Does not belong here", "'seats' does not go with what else is given: leave it out.",
+    )
+    assert found(schema, "route: office\nseats: 2\n") == []

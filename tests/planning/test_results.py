@@ -64,3 +64,12 @@ def test_counting_while_other_threads_note_results_never_fails() -> None:
             noted.result()
         assert all(asked.result() <= 16000 for asked in asking)
     assert results.of_step("p/put").unchanged == 8000
+
+
+def test_a_gate_that_was_passed_tells_when() -> None:
+    """By the journal's time, to the second; that is no change."""
+    results = Results()
+    results.put("p/form", ItemStatus.PASSED, NOW, {"route": "local"})
+    found = results.of_item("p/form")
+    assert (found.passed_at, found.changed, found.changed_at) == ("2026-11-23T00:00:00+00:00", False, "")
+    assert found.outputs == {"route": "local"}

@@ -13,6 +13,7 @@ from engine.model.errors import Permanent
 from engine.model.values import dataclass
 
 CENT = Decimal("0.01")
+_TAXABLE = {"yes": True, "true": True, "no": False, "false": False}
 _KNOWN = ("name", "price", "quantity", "taxable", "note")
 
 
@@ -72,8 +73,10 @@ def _line(number: int, item: Mapping[str, object]) -> Line:
     name, taxable = str(item.get("name") or "").strip(), item.get("taxable", False)
     if not name:
         raise Permanent(f"{what} has no name")
+    if isinstance(taxable, str):  # all that a CSV can say
+        taxable = _TAXABLE.get(taxable.strip().lower(), taxable)
     if not isinstance(taxable, bool):
-        raise Permanent(f"{what} ({name}): taxable is {taxable!r}, and must be true or false")
+        raise Permanent(f"{what} ({name}): taxable is {taxable!r}, and must be true or false; in a CSV, yes or no")
     price = _decimal(item.get("price"), f"{what} ({name}): price")
     quantity = _decimal(item.get("quantity", 1), f"{what} ({name}): quantity")
     return Line(name, price, quantity, taxable, str(item.get("note") or ""), cents(price * quantity))

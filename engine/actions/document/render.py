@@ -23,7 +23,7 @@ class RenderArgs:
     path: str = arg("The file, below the connection's root.", examples=("proposals/{{ customer.name }}.pdf",))
     template: str = arg(
         "Template of the page, relative to templates/. It sees 'document': title, lines (name, price, quantity, taxable, note,"
-        " total), subtotal, tax_percent, tax, total.",
+        " total), subtotal, tax_percent, tax, total, note.",
         template=True, examples=("document/proposal.html.j2",),
     )
     title: str = arg("What it is called.", examples=("Renewal for {{ customer.title }}",))
@@ -31,6 +31,7 @@ class RenderArgs:
         "The lines: name and price; quantity (1), taxable (false) and note where there is something to say.",
         default=(), examples=([{"name": "Licence, 12 months", "price": "240.00", "quantity": 3, "taxable": True}],),
     )
+    note: str = arg("A note on the page, such as what a total includes.", default="")
     tax_percent: str | float = arg("The tax on taxable lines, in percent.", default="0", examples=("5.5",))
     expected_total: str | float | None = arg(
         "What the total must come to, by whoever calculated it; another one is a failure.", default=None, examples=("759.60",),
@@ -140,8 +141,8 @@ def _shown_to_template(args: RenderArgs, figures: Figures) -> Mapping[str, objec
         for line in figures.lines
     ]
     return {
-        "title": args.title, "lines": lines, "subtotal": f"{figures.subtotal:,}", "tax_percent": str(args.tax_percent),
-        "tax": f"{figures.tax:,}", "total": f"{figures.total:,}",
+        "title": args.title, "lines": lines, "note": args.note, "subtotal": f"{figures.subtotal:,}",
+        "tax_percent": str(args.tax_percent), "tax": f"{figures.tax:,}", "total": f"{figures.total:,}",
     }
 
 

@@ -143,7 +143,7 @@ class World:
 
     def _calendar_of(self, gate: str) -> str:
         step = split_address(gate)[0]
-        return next((s.gate.limits.calendar for s in self._runbook.steps() if s.address == step and s.gate is not None), "")
+        return next((s.gate.limits.calendar for s in self._runbook.every_step() if s.address == step and s.gate is not None), "")
 
     def _note_openings(self) -> None:
         """Gates that opened since this was last asked."""
@@ -171,17 +171,19 @@ class World:
                 self.troubles.append((due.what, trouble))
 
     def _do(self, act: Act) -> None:
-        def acted(state: RunState) -> Sequence[Event]:
+        def acted(journal: SqliteJournal, state: RunState) -> Sequence[Event]:
             account = account_of(act, self._place.inventory, self._scenario.started_by)
-            moment = Moment(act, account, state, self._place.project, self.now, self._scenario.folder)
+            moment = Moment(act, account, state, self._place.project, self.now, self._scenario.folder, journal)
             return (TAKES_UP.get(act.verb) or ACTS[act.verb])(moment)
 
         try:
-            if act.verb in TAKES_UP:
-                self._take_up(acted(self._state()))
-            else:
-                with self.journal() as journal:
-                    journalled(journal, self.run, self.now, acted)
+            with self.journal() as journal:
+                if act.verb in TAKES_UP:
+                    self._take_up(acted(journal, fold(journal.read(self.run)) if self.run else RunState()))
+                else:
+                    journalled(journal, self.run, self.now, lambda state: acted(journal, state))
+                    if act.verb == "cancel" and not self.busy:
+                        self.first = self.first or ()  # the command does at once what is done then, also of a run that failed
         except SwitchoverError as refusal:
             self.did.append(Did(act, self.now, _reason(refusal)))
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from engine.model.event import Event, Record
 from engine.model.gate import GateState
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
 from engine.model.secret import Secret
+from engine.model.values import dataclass
 
 
 class Clock(Protocol):

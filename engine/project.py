@@ -7,8 +7,9 @@ A project is a folder with ``runbooks/``, ``inventories/`` and, when it has its 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from engine.model.values import dataclass
 
 _PACKAGE = Path(__file__).resolve().parent
 

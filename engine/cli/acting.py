@@ -14,8 +14,8 @@ from engine.ports import Journal
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import Account, act
+from engine.wiring.journals import actor, open_journal, read_run
 from engine.wiring.order import Override
-from engine.wiring.runs import actor, open_journal, read_run
 
 as_option = click.option(
     "--as", "person", default="", metavar="ROLE", help="For whom you act, when that is not told by your account: role or name."

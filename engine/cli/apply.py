@@ -31,6 +31,7 @@ from engine.model.plan import Outlook, PlanHeader, Totals
 from engine.planning.plan_file import FORMAT, PlanWriter, read_plan
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
+from engine.wiring.journals import open_journal
 from engine.wiring.loading import Loaded, Named, existing, header_of, load
 from engine.wiring.order import Guarded, Override
 from engine.wiring.runs import (
@@ -41,7 +42,6 @@ from engine.wiring.runs import (
     check_windows,
     expectations,
     new_run_id,
-    open_journal,
     open_stage,
     pinned,
 )

@@ -19,7 +19,7 @@ from engine.cli.report import write_report
 from engine.lab.control import LabStatus, lab_down, lab_status
 from engine.model.errors import SwitchoverError
 from engine.project import Project, shipped
-from engine.wiring.runs import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run
 
 _REASON = "a rehearsal against the lab"
 

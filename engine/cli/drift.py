@@ -15,8 +15,8 @@ from engine.planning.drift import Drift, Standing, drift
 from engine.planning.planner import Planner
 from engine.project import find_project
 from engine.reporting.drift import FORMAT, counts_data, drift_data, format_drift
+from engine.wiring.journals import open_journal, read_run, rollbacks_of
 from engine.wiring.rollback import open_left
-from engine.wiring.runs import open_journal, read_run, rollbacks_of
 
 
 @click.command("drift")

@@ -11,7 +11,7 @@ from engine.cli.output import data
 from engine.model.event import RunHeld
 from engine.model.run import RunState
 from engine.wiring.gates import NotAllowed, holdable
-from engine.wiring.runs import actor
+from engine.wiring.journals import actor
 
 
 @click.command("hold")

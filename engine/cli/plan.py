@@ -23,9 +23,10 @@ from engine.cli.planning import PlanSink, make_plan, print_warnings, views_for
 from engine.execution.stop import Stop
 from engine.planning.plan_file import PlanWriter
 from engine.project import find_project
+from engine.wiring.journals import open_journal
 from engine.wiring.loading import Named, header_of, load
 from engine.wiring.order import Guarded
-from engine.wiring.runs import open_journal, open_stage
+from engine.wiring.runs import open_stage
 
 
 @click.command("plan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import click
@@ -15,6 +15,7 @@ from engine.execution.decide import Expected
 from engine.language.nearest import did_you_mean, offered
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import Outlook, PlanHeader, PlannedItem, Totals
+from engine.model.values import dataclass
 from engine.planning.limit import idle
 from engine.planning.planner import Planner
 from engine.reporting.diagnostics import format_diagnostics

@@ -17,7 +17,7 @@ from engine.project import Project, find_project
 from engine.wiring.appointments import Desk, choose, decline, desk_of
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import answer, keep_evidence, report, vote
-from engine.wiring.runs import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run
 from engine.wiring.token_text import Token
 from engine.wiring.tokens import bearer, read
 

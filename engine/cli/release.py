@@ -10,7 +10,7 @@ from engine.language.nearest import offered
 from engine.model.event import RunReleased
 from engine.model.run import RunState
 from engine.wiring.gates import NotAllowed
-from engine.wiring.runs import actor
+from engine.wiring.journals import actor
 
 
 @click.command("release")

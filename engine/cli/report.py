@@ -15,7 +15,7 @@ from engine.model.event import Record
 from engine.model.run import fold
 from engine.project import find_project
 from engine.reporting.summary import format_summary, summary_data
-from engine.wiring.runs import open_journal, read_run
+from engine.wiring.journals import open_journal, read_run
 
 _FILES = {
     "html": ("engine.reporting.html", "render_html"),

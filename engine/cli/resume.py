@@ -19,10 +19,11 @@ from engine.model.run import RunState, RunStatus
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
 from engine.wiring.gates import refuse_closed
+from engine.wiring.journals import actor, open_journal, read_run
 from engine.wiring.loading import Loaded
 from engine.wiring.order import Guarded
 from engine.wiring.rollback import open_run
-from engine.wiring.runs import actor, answered, open_journal, read_run, resume
+from engine.wiring.runs import answered, resume
 
 RUN_WAITS = EXIT_CODES[RunStatus.WAITING]
 

@@ -16,7 +16,8 @@ from engine.model.event import Event, GateReopened
 from engine.model.run import RunState
 from engine.reporting.terminal import many
 from engine.reporting.wording import plan_again
-from engine.wiring.runs import actor, asked_again, reopened
+from engine.wiring.journals import actor
+from engine.wiring.runs import asked_again, reopened
 
 
 @click.command("retry")

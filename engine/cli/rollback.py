@@ -23,6 +23,7 @@ from engine.planning.plan_file import PlanFile, PlanWriter
 from engine.planning.planner import Planner
 from engine.project import Project, find_project
 from engine.wiring.clock import SystemClock
+from engine.wiring.journals import open_journal, read_run
 from engine.wiring.rollback import Back, header_back, load_back, open_back, undone_before
 from engine.wiring.runs import (
     PLAN_FILE,
@@ -31,10 +32,8 @@ from engine.wiring.runs import (
     check_not_applied,
     expectations,
     new_run_id,
-    open_journal,
     pinned,
     pinned_folder,
-    read_run,
 )
 
 

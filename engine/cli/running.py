@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -19,6 +18,7 @@ from engine.cli.output import data, data_json, say, wants_color, warn
 from engine.execution.stop import Stop
 from engine.model.event import Record
 from engine.model.run import RunState, RunStatus
+from engine.model.values import dataclass
 from engine.ports import Journal
 from engine.reporting.events_jsonl import record_line
 from engine.reporting.plain_view import PlainView

@@ -8,7 +8,7 @@ from engine.cli.acting import at_run, told
 from engine.cli.options import parse_given
 from engine.cli.output import data
 from engine.model.event import SignalReceived
-from engine.wiring.runs import actor
+from engine.wiring.journals import actor
 
 
 @click.command("signal")

@@ -10,7 +10,7 @@ from engine.cli.running import Watch, stop_on_signals
 from engine.execution.stop import Stop
 from engine.project import find_project
 from engine.wiring.clock import SystemClock
-from engine.wiring.runs import open_journal
+from engine.wiring.journals import open_journal
 
 _LONGEST_S = 30.0
 """Somebody's answer, and a clock that jumped, are noticed after this long at most."""

@@ -8,7 +8,6 @@ rehearsals alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.model.duration import Duration
 from engine.model.gate import Appointment, GateState, Offers
 from engine.model.run import RunState, fold
 from engine.model.slots import Slot, obstacle, propose
+from engine.model.values import dataclass
 from engine.ports import Journal
 
 SEARCHED = timedelta(days=366)

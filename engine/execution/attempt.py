@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 
 from engine.execution.decide import NO_PAST, Expected, Past, Verdict, decide
 from engine.language.templates import DependsOnLaterError
@@ -19,6 +18,7 @@ from engine.model.errors import ActionFailure, ChangedSince, InDoubt, Temporary
 from engine.model.inventory import Item
 from engine.model.plan import Change, Effect, Outlook, Receipt, Unpredictable, address_of
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 from engine.planning.scene import CompiledStep, Ready, Scene
 from engine.planning.texts import bug_in, diff_lines, plain, shortened, shown_fields
 
@@ -127,7 +127,7 @@ def _work(scene: Scene, task: Task, progress: _Progress) -> Attempt:
         intent = _intent(scene, task, change, ready)
         yield intent
         progress.written = True
-        return _apply(scene, task, progress, change, ready, intent.key)
+        return _apply(scene, task, progress, change, ready, intent)
     return _without_writing(scene, task, progress, change, verdict)
 
 
@@ -159,15 +159,16 @@ def _refusal(expected: Expected | None, summary: str) -> str:
 
 
 def _apply(
-    scene: Scene, task: Task, progress: _Progress, change: Change | Unpredictable, ready: Ready, key: str
+    scene: Scene, task: Task, progress: _Progress, change: Change | Unpredictable, ready: Ready,
+    intent: ev.ItemIntended,
 ) -> Outcome:
     action = task.compiled.action
-    receipt = action.apply(change, ready.args, scene.sessions(ready, read_only=False), key=key)
+    receipt = action.apply(change, ready.args, scene.sessions(ready, read_only=False), key=intent.key)
     if isinstance(change, Unpredictable):
         return Outcome(_ran(task, change, receipt, ready, progress.took_s(scene)), written=True)
     left = _settle(scene, ready, progress, _observe(scene, ready, progress))
     if left is None:
-        return Outcome(_changed(progress, change, receipt, ready, progress.took_s(scene)), written=True)
+        return Outcome(_changed(progress, change, receipt, ready, progress.took_s(scene), intent.receipt), written=True)
     why = f"written, but reading it back after {task.compiled.settle_s:g} s still shows: {left.summary}"
     raise Temporary(why)
 
@@ -222,14 +223,16 @@ def _is_reversible(task: Task, change: Change | Unpredictable) -> bool:
     return change.reversible and task.compiled.action.effect is not Effect.DESTROYS
 
 
-def _changed(progress: _Progress, change: Change, receipt: Receipt, ready: Ready, took_s: float) -> ev.ItemChanged:
+def _changed(
+    progress: _Progress, change: Change, receipt: Receipt, ready: Ready, took_s: float, intended: Mapping[str, object]
+) -> ev.ItemChanged:
     task = progress.task
     # A new file's every line is in the plan; what it replaced is what a report needs.
     replaced = [text for text in change.texts if not text.is_new]
-    diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES)
+    diff = shortened(diff_lines(replaced, ready.redact), _JOURNALLED_DIFF_LINES) if replaced else ()
     fields = tuple((field.name, field.before, field.after) for field in shown_fields(change.fields, ready.redact))
     return ev.ItemChanged(
-        task.address, ready.redact(receipt.summary or change.summary), _data(receipt), fields, diff,
+        task.address, ready.redact(receipt.summary or change.summary), _data_as(receipt, intended), fields, diff,
         adopted=False, reversible=_is_reversible(task, change), attempt=task.number, took_s=took_s, outputs=progress.outputs(),
     )
 
@@ -237,6 +240,11 @@ def _changed(progress: _Progress, change: Change, receipt: Receipt, ready: Ready
 def _data(receipt: Receipt) -> dict[str, object]:
     """As JSON values. Not masked: an undo needs it word for word, so an action puts contents into the keep."""
     return {str(name): plain(value) for name, value in receipt.data.items()}
+
+
+def _data_as(receipt: Receipt, intended: Mapping[str, object]) -> Mapping[str, object]:
+    """The receipt's data: nearly always what was foreseen, and then the very same object, held once."""
+    return intended if receipt.data == intended else _data(receipt)
 
 
 def _adopted(task: Task, progress: _Progress, took_s: float) -> ev.Event:

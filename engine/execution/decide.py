@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from engine.model.plan import Change, Effect, Outlook, Unpredictable
+from engine.model.values import dataclass
 
 
 class Verdict(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from engine.model.inventory import Inventory, Item
 from engine.model.plan import Outlook, PlanHeader, PlannedItem, digest
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 from engine.planning.gate_times import due_of, moment_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, Sight, look

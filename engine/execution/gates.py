@@ -7,7 +7,6 @@ wins: the one whose event found the run as it had seen it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.execution.appointments import none_found
 from engine.model import event as ev
 from engine.model.gate import GateState, Watched, acted, called
 from engine.model.runbook import is_compensation
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from engine.execution.attempt import Attempt, Outcome, Task, attempt
@@ -22,6 +22,7 @@ from engine.model.diagnostic import InvalidInput
 from engine.model.errors import ActionFailure, SwitchoverError
 from engine.model.plan import Outlook, address_of
 from engine.model.run import ItemState, ItemStatus
+from engine.model.values import dataclass
 from engine.planning.scene import AnyStep, BlockWork, CompiledGate, Lane, Scene
 from engine.ports import Journal
 

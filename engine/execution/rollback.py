@@ -7,7 +7,7 @@ journal holds a receipt of; what cannot be stays, and is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from engine.model import event as ev
@@ -15,6 +15,7 @@ from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Receipt, Unpredictable, address_of
 from engine.model.run import ItemState, ItemStatus, RunState
 from engine.model.runbook import Limit
+from engine.model.values import dataclass
 from engine.planning.drift import only_changed
 from engine.planning.limit import admits
 from engine.planning.planner import Planner

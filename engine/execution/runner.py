@@ -6,7 +6,7 @@ import queue
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from engine.model import event as ev
 from engine.model.plan import PlanHeader, address_of
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
 from engine.model.runbook import is_compensation
+from engine.model.values import dataclass
 from engine.planning.scene import BlockWork, Scene
 from engine.ports import Journal, Notifier
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.model.runbook import FanOut, Limit
+from engine.model.values import dataclass
 
 CHUNK = 100
 """Lanes of a local block per unit: enough to share a disk flush, few enough to stop soon."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from engine.model.calendar import Calendar
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 
 
 @dataclass(slots=True)

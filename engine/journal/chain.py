@@ -30,6 +30,8 @@ class Pending(NamedTuple):
     event: Event
     address: str
     data: str
+    stamp: str
+    """``at`` as it is stored."""
 
 
 class Row(NamedTuple):
@@ -54,8 +56,11 @@ class Head(NamedTuple):
 EMPTY = Head(0, GENESIS)
 
 
-def pack(run: str, at: datetime, event: Event) -> Pending:
-    """Encodes an event. Raises ``TypeError`` when it holds what is not JSON: a bug in whoever made it."""
+def pack(run: str, at: datetime, stamp: str, event: Event) -> Pending:
+    """Encodes an event; ``stamp`` is ``at`` in ISO 8601.
+
+    Raises ``TypeError`` when it holds what is not JSON: a bug in whoever made it.
+    """
     values = encode(event)
     try:
         data = orjson.dumps(values)
@@ -63,7 +68,7 @@ def pack(run: str, at: datetime, event: Event) -> Pending:
         # Text from a system that broke its own encoding holds lone surrogates, which UTF-8 has no form for.
         values = {name: _writable(value) for name, value in values.items()}
         data = orjson.dumps(values)
-    return Pending(run, at, event, values.get("address", ""), data.decode())
+    return Pending(run, at, event, values.get("address", ""), data.decode(), stamp)
 
 
 def _writable(value: object) -> object:
@@ -96,7 +101,7 @@ def link(previous: str, line: bytes) -> str:
 def chained(pending: Pending, head: Head) -> Row:
     """The event as the row that follows ``head``."""
     kind = pending.event.kind
-    content = (head.seq + 1, pending.at.isoformat(), SCHEMA_VERSION, kind, pending.address, pending.data)
+    content = (head.seq + 1, pending.stamp, SCHEMA_VERSION, kind, pending.address, pending.data)
     return Row(*content, link(head.hash, line_of(pending.run, content)))
 
 

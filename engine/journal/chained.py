@@ -25,7 +25,8 @@ class ChainedJournal(ABC):
 
     def _packed(self, run: str, events: Sequence[Event]) -> list[Pending]:
         now = self._clock.now()
-        return [chain.pack(run, now, event) for event in events]
+        stamp = now.isoformat()
+        return [chain.pack(run, now, stamp, event) for event in events]
 
     def flush(self, ticket: int | None = None) -> None:
         """Waits until the events up to ``ticket`` are kept for good."""

@@ -319,7 +319,8 @@ def _make(path: Path) -> None:
         os.close(handle)
         try:
             with closing(sqlite3.connect(temporary)) as connection:
-                connection.executescript((_HERE / "schema.sql").read_text(encoding="utf-8"))
+                # In one transaction: each of a dozen statements for itself would wait for the disk four times.
+                connection.executescript(f"BEGIN;\n{(_HERE / 'schema.sql').read_text(encoding='utf-8')}\nCOMMIT;")
             with suppress(FileExistsError):  # another process was quicker, and made the same
                 os.link(temporary, path)
         finally:

@@ -11,10 +11,12 @@ import json
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from engine.lab.board import Board
 from engine.lab.web_server import RateLimit, Refused, Route, WebApp, WebReply, WebRequest, serve
+from engine.model.values import dataclass
 
 Seed = Mapping[str, Any]
 Data = dict[str, Any]

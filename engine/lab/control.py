@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any
 from engine.lab.board import Fault, write_faults
 from engine.lab.seed import read_seed, write_seed
 from engine.model.errors import SwitchoverError
+from engine.model.values import dataclass
 
 READY_S = 10.0
 """A server that has not said where it listens by then is taken for broken."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.lab.board import Board
+from engine.model.values import dataclass
 
 
 @dataclass(slots=True)

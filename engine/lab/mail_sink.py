@@ -22,7 +22,7 @@ import signal
 import ssl
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from engine.lab.board import Board, announce
 from engine.lab.certificates import server_context
 from engine.lab.seed import read_seed
+from engine.model.values import dataclass
 
 SERVER = "mail"
 

@@ -7,7 +7,6 @@ cannot slip through. A type without a twin is refused: a rehearsal must never to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from engine.lab.rest_login import twin_settings
 from engine.lab.seed import read_seed
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Connection
+from engine.model.values import dataclass
 
 _LOOPBACK = "127.0.0.1"
 

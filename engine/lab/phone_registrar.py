@@ -12,11 +12,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engine.lab import phone_sip as sip
 from engine.lab.board import Board
+from engine.model.values import dataclass
 
 REALM = "switchover-lab"
 LATE_S = 0.2

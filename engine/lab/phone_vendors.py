@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from xml.etree import ElementTree
+
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import contextlib
 import secrets
 import signal
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -31,6 +31,7 @@ from engine.lab.board import Board, announce
 from engine.lab.phone_tftp import FetchFailed, fetch
 from engine.lab.phone_vendors import Account, Behaviour, behaviour_of
 from engine.lab.seed import read_seed
+from engine.model.values import dataclass
 
 SERVER = "phones"
 _RESEND_S = (0.5, 1.0, 2.0, 4.0)

@@ -22,7 +22,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from engine.lab.board import Board, announce
 from engine.lab.phone_registrar import LATE_S, Registrar
 from engine.lab.seed import read_seed
 from engine.lab.web_server import READING, LabServer, Refused, Route, WebApp, WebReply, WebRequest
+from engine.model.values import dataclass
 
 SERVER = "platform"
 _BASE = "/ns-api/v2/domains/{domain}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+from engine.model.values import dataclass
 
 MOST_BYTES = 32 * 1024 * 1024
 """What one API keeps, writes that do not show yet included. More is a loop in a runbook, not a rehearsal."""

@@ -25,12 +25,13 @@ import signal
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from engine.lab.board import Board, announce
 from engine.lab.seed import read_seed
+from engine.model.values import dataclass
 
 SERVER = "tftp"
 _RRQ, _WRQ, _DATA, _ACK, _ERROR, _OACK = 1, 2, 3, 4, 5, 6

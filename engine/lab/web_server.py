@@ -45,7 +45,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -54,6 +54,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from engine.lab.board import Board, announce
+from engine.model.values import dataclass
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_LIMIT = 16 * 1024 * 1024

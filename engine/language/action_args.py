@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.language.nearest import did_you_mean, listed
@@ -14,6 +13,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.inventory import Inventory
 from engine.model.runbook import Step
 from engine.model.source import DataPath, SourceMap
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from engine.language.public_holidays import public_holidays, wanted_holidays
 from engine.language.time_zones import is_time_zone, unknown_time_zone
 from engine.model.calendar import Calendar, Interval, NeverOpen
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 T = TypeVar("T")

@@ -7,11 +7,11 @@ Told apart are comparisons of a name with a constant, lists of constants, names 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from jinja2 import Environment, nodes
 
 from engine.language.template_names import chain_of, whole_expression
+from engine.model.values import dataclass
 
 _PARSER = Environment(autoescape=True)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.language.secret_names import masked_line
 from engine.model.diagnostic import Diagnostic, Severity
 from engine.model.source import DataPath, Document, SourceMap, Span
+from engine.model.values import dataclass
 
 SHOWN = 50
 """Problems of one kind shown for one file."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.inventory import Collection, Inventory, Notify
 from engine.model.secret import MASK
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 INVENTORY_FILE = "inventory.yml"
 _MEANING = ("customer", "title", "timezone", "country", "connections", "defaults", "calendars", "people", "notify")

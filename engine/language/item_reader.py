@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import orjson
 
@@ -23,6 +23,7 @@ from engine.language.secret_names import is_reference, is_secret_name
 from engine.language.yaml_reader import written
 from engine.model.inventory import Item
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 _UNFIT_FOR_ADDRESS = re.compile(r"[\[\]\x00-\x1f\x7f]")
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS

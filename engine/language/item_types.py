@@ -6,12 +6,13 @@ A field's ``format`` names its check; ``x-key``, ``x-aliases`` and ``x-refers-to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.language import item_values
 from engine.language.item_values import Check
 from engine.language.schema_check import schema_check
 from engine.language.telephone_numbers import NumberReader
+from engine.model.values import dataclass
 
 _TYPED = ("phone", "number", "user")
 _FORMATS: Mapping[str, Check] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.language.gate_reader import outputs_of
 from engine.language.nearest import did_you_mean, listed, offered
@@ -13,6 +13,7 @@ from engine.model.diagnostic import Diagnostic
 from engine.model.inventory import Inventory
 from engine.model.runbook import Runbook
 from engine.model.source import DataPath, SourceMap
+from engine.model.values import dataclass
 
 CUSTOMER_FIELDS = ("name", "title", "timezone")
 RUN_FIELDS = ("id", "scope", "started_at", "counts", "cancelled")

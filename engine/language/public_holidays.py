@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from engine.language.findings import Findings
 from engine.language.nearest import did_you_mean, listed
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 _YEARS_BACK, _YEARS_AHEAD = 1, 2
 """A run lasts months at most; the year before is for reports."""

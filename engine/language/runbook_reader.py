@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.model.gate import GATE_KINDS
 from engine.model.plan import digest
 from engine.model.runbook import ON_CANCEL, Block, FanOut, Input, Limit, Phase, Precedence, Retry, Runbook, Step
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 from engine.model.window import Window
 
 

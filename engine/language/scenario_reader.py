@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from engine.model.plan import split_address
 from engine.model.runbook import Runbook
 from engine.model.scenario import Act, Crash, Deed, Expectation, LabFault, Scenario, When
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 VERBS = (
     "approve", "reject", "answer", "done", "blocked", "skipped", "signal", "hold", "release", "retry", "resume",

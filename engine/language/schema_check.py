@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.language.nearest import did_you_mean, listed, nearest
 from engine.language.yaml_positions import written_in
 from engine.model.diagnostic import Diagnostic
 from engine.model.source import DataPath, SourceMap, Span
+from engine.model.values import dataclass
 from engine.project import shipped
 
 Finding = Any

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from engine.language.action_args import ActionSpec, ArgumentCheck, compile_problems
 from engine.language.gate_reader import gate_problems, templates_of
@@ -24,6 +23,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput, in_order
 from engine.model.inventory import Inventory
 from engine.model.runbook import Block, Runbook, Step
 from engine.model.source import DataPath
+from engine.model.values import dataclass
 from engine.model.window import Window
 
 __all__ = ["ActionSpec", "check_runbook", "resolve_inputs"]

@@ -7,9 +7,10 @@ recognised here; its rule (area code and exchange start with 2 to 9) also admits
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.language.item_values import FORMAT_AS_TEXT, SPREADSHEET_EXPONENT, SPREADSHEET_FLOAT, BadValueError
+from engine.model.values import dataclass
 
 _NANP_E164 = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}\Z")
 _NANP = re.compile(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +23,7 @@ from engine.language.template_names import NONE, References
 from engine.language.yaml_positions import YamlPositions
 from engine.model.diagnostic import Diagnostic
 from engine.model.source import DataPath, SourceMap, Span
+from engine.model.values import dataclass
 
 
 class MissingNameError(UndefinedError):

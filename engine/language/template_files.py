@@ -7,7 +7,7 @@ files above it have set.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.language.action_args import ActionSpec
 from engine.language.names import NameCheck, Scope
@@ -17,6 +17,7 @@ from engine.language.templates import Compiled, DependsOnLaterError, TemplateFil
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.inventory import Inventory, Item
 from engine.model.runbook import Block, Runbook, Step
+from engine.model.values import dataclass
 
 _JINJA = frozenset({"self", "super", "loop", "caller", "varargs", "kwargs"})
 """Names that Jinja itself brings where they make sense."""

@@ -10,7 +10,7 @@ an empty string. Secrets come out in clear, because a phone's file needs them; w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import digest
 from engine.model.secret import Secret
 from engine.model.source import DataPath, SourceMap
+from engine.model.values import dataclass
 
 Context = Mapping[str, Any]
 """Top-level name -> value."""

@@ -6,7 +6,7 @@ Walks the text a second time, and only when somebody asks: the first thing that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from yaml._yaml import CParser
@@ -14,6 +14,7 @@ from yaml.error import YAMLError
 from yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from engine.model.source import DataPath, Positions, SourceMap, Span
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from engine.language.yaml_positions import YamlPositions, written_in
 from engine.language.yaml_scalars import CORE, resolve, resolve_tagged, shown_tag
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.source import DataPath, Document, SourceMap, Span
+from engine.model.values import dataclass
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ALIASED = 100_000

@@ -10,8 +10,10 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from typing import Any, Generic, TypeVar
+
+from engine.model.values import dataclass
 
 A = TypeVar("A")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from engine.model.errors import SwitchoverError
 from engine.model.source import Span
+from engine.model.values import dataclass
 
 
 class Severity(Enum):

@@ -7,8 +7,9 @@ The words are kept, because two business days are no number of seconds until a c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
+
+from engine.model.values import dataclass
 
 Unit = Literal["s", "m", "h", "d"]
 UNIT_S: dict[Unit, float] = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from engine.model.event_base import Event
@@ -36,6 +37,7 @@ from engine.model.event_people import (
     SignalReceived,
     SkipOrdered,
 )
+from engine.model.values import dataclass
 
 __all__ = [
     "KINDS",
@@ -378,6 +380,8 @@ OF_GATES = frozenset({
 """What tells which gates of a run are open, and what keeps their run from going on."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
+_VALUES = {kind: attrgetter("kind", *names) for kind, names in _FIELDS.items()}
+"""All of an event's fields at once, behind its kind: without any of them a getter of one alone would give no tuple."""
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
     kind: tuple(
@@ -401,7 +405,8 @@ class Record:
 
 def encode(event: Event) -> dict[str, Any]:
     """The event's fields, without its kind."""
-    return {name: getattr(event, name) for name in _FIELDS[event.kind]}
+    values: tuple[Any, ...] = _VALUES[event.kind](event)
+    return dict(zip(_FIELDS[event.kind], values[1:], strict=True))
 
 
 def decode(kind: str, data: Mapping[str, Any]) -> Event:

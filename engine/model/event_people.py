@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from engine.model.event_base import Event
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

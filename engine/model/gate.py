@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from engine.model import event as ev
 from engine.model.duration import Duration
 from engine.model.slots import Slot
+from engine.model.values import dataclass
 
 OnTimeout = Literal["refuse", "approve", "escalate"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.model.calendar import Calendar
 from engine.model.source import Document, Span
+from engine.model.values import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -12,6 +12,7 @@ from engine.model import event as ev
 from engine.model.gate import GateState, Notified, Offers
 from engine.model.plan import split_address
 from engine.model.runbook import is_compensation
+from engine.model.values import dataclass
 
 
 class ItemStatus(Enum):

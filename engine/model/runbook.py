@@ -6,10 +6,11 @@ A *block* is what the schedule orders: either one step, or a group of steps that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from engine.model.gate import Gate, Wait
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 from engine.model.window import Window
 
 ON_CANCEL = "on-cancel"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.model.duration import Duration
 from engine.model.source import DataPath, Document
+from engine.model.values import dataclass
 
 When = datetime | Duration
 """A moment, by the inventory's time zone where it has none of its own; or how long after the start, or after a gate opened."""

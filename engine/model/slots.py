@@ -6,12 +6,12 @@ A slot is one stretch of business time inside one day: nobody moves half a pract
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from engine.model.calendar import HORIZON, Calendar, Interval, Stretch
+from engine.model.values import dataclass
 
 _DAY = timedelta(days=1)
 STEP_S = 1800.0

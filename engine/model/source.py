@@ -7,7 +7,9 @@ path in the document. The table is built on first use, because a run without an 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from engine.model.values import dataclass
 
 DataPath = tuple[str | int, ...]
 """Keys and indexes from the root of a document to a value."""

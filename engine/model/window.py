@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.model.calendar import DAYS, Calendar, first_instant
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

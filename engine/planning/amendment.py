@@ -6,13 +6,14 @@ Pure but for what rendering looks up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 
 from engine.language.gate_reader import roles_of
 from engine.model.diagnostic import Diagnostic
 from engine.model.gate import Approval, Gate, GateState
 from engine.model.plan import PlannedItem
 from engine.model.run import ItemState, ItemStatus, RunState
+from engine.model.values import dataclass
 from engine.planning.contradictions import Judge
 from engine.planning.people import people_of
 from engine.planning.planner import NOTHING_TO_DO

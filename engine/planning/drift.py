@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from engine.model.plan import Outlook, PlannedItem, address_of
 from engine.model.run import ItemStatus, RunState
+from engine.model.values import dataclass
 from engine.planning.planner import Planner
 from engine.planning.scene import BlockWork, Lane
 

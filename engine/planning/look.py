@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from engine.model.errors import ActionFailure, Temporary
 from engine.model.inventory import Item
 from engine.model.plan import Unpredictable
 from engine.model.runbook import Block
+from engine.model.values import dataclass
 from engine.planning.scene import CompiledStep, Ready, Scene
 from engine.planning.texts import bug_in
 

@@ -10,7 +10,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -19,10 +20,12 @@ import orjson
 
 from engine.model.errors import StalePlan, SwitchoverError
 from engine.model.plan import FieldChange, Outlook, PlanHeader, PlannedItem, Totals
+from engine.model.values import dataclass
 
 FORMAT = "switchover.plan/1"
 _ITEM_FIELDS = tuple(field.name for field in fields(PlannedItem))
-_BLANK = {field.name: field.default for field in fields(PlannedItem)}
+_BLANK = tuple(field.default for field in fields(PlannedItem))
+_item_values = attrgetter(*_ITEM_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +177,8 @@ def header_of(data: Mapping[str, Any]) -> PlanHeader:
 
 def encode_item(item: PlannedItem) -> dict[str, Any]:
     """The item's JSON form; what is at its default is left out."""
-    data: dict[str, Any] = {}
-    for name in _ITEM_FIELDS:
-        value = getattr(item, name)
-        if name not in ("address", "outlook") and value == _BLANK[name]:
-            continue
-        data[name] = value
+    named = zip(_ITEM_FIELDS, _item_values(item), _BLANK, strict=True)
+    data: dict[str, Any] = {name: value for name, value, blank in named if value != blank}
     data["outlook"] = item.outlook.value
     if item.fields:
         data["fields"] = [[f.name, f.before, f.after] for f in item.fields]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from functools import partial
 from typing import TypeVar
 
 from engine.language.templates import DependsOnLaterError
@@ -15,6 +16,7 @@ from engine.model.errors import ActionFailure, ChangedSince
 from engine.model.gate import Approval, Gate
 from engine.model.plan import Change, Effect, Outlook, PlannedItem, Unpredictable, address_of
 from engine.model.run import ItemStatus
+from engine.model.values import dataclass
 from engine.planning.gate_times import due_of, notice_of
 from engine.planning.gate_words import spelled
 from engine.planning.look import Finding, look
@@ -23,6 +25,8 @@ from engine.planning.texts import bug_in, diff_lines, shown_fields
 
 T = TypeVar("T")
 _MOST_READERS = 32
+_Made = Callable[..., PlannedItem]
+"""Makes the item of one address, given its outlook and what else is known."""
 NOTHING_TO_DO = (Outlook.NOTHING, Outlook.SKIP, Outlook.CHECK)
 """Outlooks that nobody has to agree to."""
 
@@ -77,39 +81,39 @@ class Planner:
 
     def _outlook(self, work: BlockWork, lane: Lane, compiled: AnyStep) -> PlannedItem:
         step = compiled.step
-        blank = PlannedItem(
-            address_of(step.address, lane.key), work.block.address, step.address, lane.key, step.action, Outlook.NOTHING,
+        made = partial(
+            PlannedItem, address_of(step.address, lane.key), work.block.address, step.address, lane.key, step.action,
             label=self.scene.label(lane.item),
         )
         ready = None
         try:
             if isinstance(compiled, CompiledGate):
-                return self._gate(blank, work, lane, compiled)
+                return self._gate(made, work, lane, compiled)
             ready = self.scene.ready(compiled, work.block, lane.item)
             if ready is None:
-                return replace(blank, outlook=Outlook.SKIP, why=f"when: {step.when}")
-            return self._observed(blank, ready)
+                return made(Outlook.SKIP, why=f"when: {step.when}")
+            return self._observed(made, ready)
         except DependsOnLaterError as later:
-            return replace(blank, outlook=Outlook.LATER, why=str(later))
+            return made(Outlook.LATER, why=str(later))
         except InvalidInput as invalid:
             self.diagnostics.extend(invalid.diagnostics)
-            return replace(blank, outlook=Outlook.ERROR, why="; ".join(d.detail for d in invalid.diagnostics))
+            return made(Outlook.ERROR, why="; ".join(d.detail for d in invalid.diagnostics))
         except ChangedSince as since:
-            return replace(blank, outlook=Outlook.REFUSED, why=ready.redact(since.why) if ready else since.why)
+            return made(Outlook.REFUSED, why=ready.redact(since.why) if ready else since.why)
         except ActionFailure as failure:
-            return replace(blank, outlook=Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
+            return made(Outlook.ERROR, why=ready.redact(failure.why) if ready else failure.why)
         except Exception as error:  # noqa: BLE001  # the border: a bug met at one item must not hide the plan of all others
             why = bug_in(step.action, error)
-            return replace(blank, outlook=Outlook.ERROR, why=ready.redact(why) if ready else why)
+            return made(Outlook.ERROR, why=ready.redact(why) if ready else why)
 
-    def _gate(self, blank: PlannedItem, work: BlockWork, lane: Lane, compiled: CompiledGate) -> PlannedItem:
+    def _gate(self, made: _Made, work: BlockWork, lane: Lane, compiled: CompiledGate) -> PlannedItem:
         texts = self.scene.asked(compiled, work.block, lane.item)
         if texts is None:
-            return replace(blank, outlook=Outlook.SKIP, why=f"when: {compiled.step.when}")
+            return made(Outlook.SKIP, why=f"when: {compiled.step.when}")
         if isinstance(compiled.gate, Approval) and compiled.gate.covers and not self._changes(compiled.gate.covers):
-            return replace(blank, why="nothing to approve")
+            return made(Outlook.NOTHING, why="nothing to approve")
         notice = self._notice(compiled.gate, texts)
-        waits = replace(blank, outlook=Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"], notes=notice)
+        waits = made(Outlook.GATE, summary=spelled(compiled.gate), why=texts["message"], notes=notice)
         return waits if compiled.looks is None else self._watched(waits, work, lane, compiled.looks)
 
     def _notice(self, gate: Gate, texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -137,26 +141,25 @@ class Planner:
         found = Planner(self.scene, detail=False, notes=False).look([*self.scene.work(), *self.scene.compensation()], steps)
         return any(item.outlook not in NOTHING_TO_DO for item in found)
 
-    def _observed(self, blank: PlannedItem, ready: Ready) -> PlannedItem:
+    def _observed(self, made: _Made, ready: Ready) -> PlannedItem:
         action = ready.compiled.action
         seen = action.observe(ready.args, self.scene.sessions(ready, read_only=True))
         change = action.diff(ready.args, seen)
         if change is None:
-            self.scene.results.put(blank.address, ItemStatus.UNCHANGED, outputs=ready.outputs(seen))
-            return blank
-        return self._describe(blank, change, action.effect, ready.redact)
+            self.scene.results.put(ready.address, ItemStatus.UNCHANGED, outputs=ready.outputs(seen))
+            return made(Outlook.NOTHING)
+        return self._describe(made, change, action.effect, ready.redact)
 
     def _describe(
-        self, blank: PlannedItem, change: Change | Unpredictable, effect: Effect, redact: Callable[[str], str]
+        self, made: _Made, change: Change | Unpredictable, effect: Effect, redact: Callable[[str], str]
     ) -> PlannedItem:
         outlook = Outlook.CHECK if effect is Effect.READS else Outlook.CHANGE
         why = ""
         if isinstance(change, Unpredictable):
             outlook, why = Outlook.UNPREDICTABLE, redact(change.why)
-        return PlannedItem(  # named one by one: ``replace`` looks every field up, for every item
-            address=blank.address, block=blank.block, step=blank.step, item=blank.item, action=blank.action, label=blank.label,
-            outlook=outlook, why=why, summary=redact(change.summary),
-            fields=shown_fields(change.fields, redact), notes=tuple(map(redact, change.notes)),
+        return made(
+            outlook, why=why, summary=redact(change.summary), fields=shown_fields(change.fields, redact),
+            notes=tuple(map(redact, change.notes)),
             reversible=change.reversible and effect is not Effect.DESTROYS, observed=self.scene.given.seal(change.digest()),
             diff=diff_lines(change.texts, redact) if self.detail else (),
         )

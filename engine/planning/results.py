@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from threading import Lock
 from typing import Any, Literal
@@ -17,19 +17,25 @@ from engine.language.templates import DependsOnLaterError
 from engine.model.plan import address_of, split_address
 from engine.model.run import ItemState, ItemStatus
 from engine.model.runbook import Block, Runbook, Step
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How one address ended. ``changed_at``: ISO 8601, when this or an earlier run last changed it; empty when never."""
+    """How one address ended. ``at``: when this or an earlier run last changed it; None when never."""
 
     status: str
     changed: bool
-    changed_at: str = ""
+    at: datetime | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """What it found out: what its action read, by the names it declares, or the answers to a form."""
     passed_at: str = ""
     """Of a gate: ISO 8601, when it was passed."""
+
+    @property
+    def changed_at(self) -> str:
+        """When it was last changed, ISO 8601; empty when never."""
+        return "" if self.at is None else self.at.isoformat()
 
     @property
     def ok(self) -> bool:
@@ -73,15 +79,13 @@ class Results:
             self._note(address, StepResult(status.value, changed=False, outputs=outputs or {}, passed_at=passed_at))
             return
         if status in (ItemStatus.CHANGED, ItemStatus.RAN):
-            changed_at = at.isoformat() if at else ""
-            self._note(address, StepResult(status.value, changed=True, changed_at=changed_at, outputs=outputs or {}))
+            self._note(address, StepResult(status.value, changed=True, at=at, outputs=outputs or {}))
             return
         earlier = self.history.get(address)
         if earlier is None and not outputs:
             self._note(address, _PLAIN[status])
         else:
-            changed_at = earlier.isoformat() if earlier else ""
-            self._note(address, StepResult(status.value, changed=False, changed_at=changed_at, outputs=outputs or {}))
+            self._note(address, StepResult(status.value, changed=False, at=earlier, outputs=outputs or {}))
 
     def put_pending(self, address: str) -> None:
         """Notes that an address will do something."""
@@ -115,8 +119,7 @@ class Results:
         """The result of one address. Raises ``DependsOnLaterError`` while it is pending."""
         found = self.known.get(address)
         if found is None:
-            earlier = self.history.get(address)
-            return StepResult(NOT_RUN, changed=False, changed_at=earlier.isoformat() if earlier else "")
+            return StepResult(NOT_RUN, changed=False, at=self.history.get(address))
         if found is PENDING:
             raise DependsOnLaterError(address)
         return found

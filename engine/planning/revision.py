@@ -6,7 +6,7 @@ Layout, comments and the order of keys do not count.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from engine.language.templates import DependsOnLaterError
@@ -14,6 +14,7 @@ from engine.model.diagnostic import InvalidInput
 from engine.model.inventory import Item
 from engine.model.plan import address_of
 from engine.model.runbook import Block, Runbook, Step
+from engine.model.values import dataclass
 from engine.planning.scene import AnyStep, CompiledGate, Lane, Scene
 
 

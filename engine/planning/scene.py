@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.model.inventory import Inventory, Item
 from engine.model.plan import address_of
 from engine.model.runbook import Block, Runbook, Step
 from engine.model.secret import Redactor
+from engine.model.values import dataclass
 from engine.planning.graph import in_order
 from engine.planning.limit import admits
 from engine.planning.patience import Jitter, Patient, Waiting

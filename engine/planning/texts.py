@@ -39,13 +39,16 @@ def shown_fields(fields: Iterable[FieldChange], redact: Callable[[str], str]) ->
     return tuple(FieldChange(redact(f.name), plain(f.before, redact), plain(f.after, redact)) for f in fields)
 
 
+_NUMBERS, _LISTS = (bool, int, float), (list, tuple, set, frozenset)
+
+
 def plain(value: object, redact: Callable[[str], str] = str) -> object:
     """The value in JSON's types, every text through ``redact``; what JSON has no form for becomes text."""
     if isinstance(value, str):  # first, for nearly everything is; a mapping last, for that is the slowest to tell
         return redact(str(value))
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, _NUMBERS):
         return value
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, _LISTS):
         return [plain(entry, redact) for entry in value]
     if isinstance(value, Mapping):
         return {redact(str(key)): plain(entry, redact) for key, entry in value.items()}

@@ -7,12 +7,12 @@ taken up again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engine.language.durations import duration_of
 from engine.model.calendar import Calendar, due_at
 from engine.model.inventory import Collection, Inventory
+from engine.model.values import dataclass
 
 
 class Collections(Mapping[str, list[Mapping[str, object]]]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.model.event import RunPaused
 from engine.model.gate import GateState, acted, called
 from engine.model.run import RunState
+from engine.model.values import dataclass
 from engine.reporting.summary import last_look
 from engine.reporting.terminal import Paint, moment, printable, spelled, wrapped
 from engine.reporting.wording import paused_by, slot_lines, untold

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TextIO
 
 from engine.model.plan import FieldChange, Outlook, PlanHeader, PlannedItem, Totals
+from engine.model.values import dataclass
 from engine.reporting.terminal import Paint, columns, many, padded, printable, shortened, shown, wrapped
 
 _MARKS: dict[Outlook, tuple[str, str]] = {

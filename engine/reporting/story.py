@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from engine.model import event as ev
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus, RunState
+from engine.model.values import dataclass
 from engine.reporting.plain_view import line_of
 
 

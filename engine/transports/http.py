@@ -15,7 +15,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from engine import __version__
 from engine.model.complaint import complaint_of
 from engine.model.errors import ActionFailure, Permanent, Temporary, WriteRefused
 from engine.model.secret import Redactor, Secret
+from engine.model.values import dataclass
 from engine.ports import HttpReply
 
 Deadline = Callable[[], float]

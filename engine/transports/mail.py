@@ -19,10 +19,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.model.errors import ActionFailure, InDoubt, Permanent, Temporary, WriteRefused
 from engine.model.secret import Redactor, Secret
+from engine.model.values import dataclass
 
 Deadline = Callable[[], float]
 Settings = Mapping[str, object]

@@ -17,10 +17,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.model.errors import Permanent, Temporary, WriteRefused
 from engine.model.secret import Secret
+from engine.model.values import dataclass
 from engine.ports import SipReply
 from engine.transports import sip_message as sip
 from engine.transports.udp import Address, Endpoint, open_socket, refusal, resolve, send

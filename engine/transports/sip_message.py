@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from engine.model.values import dataclass
 
 _LARGEST = 65535
 _MOST_HEADERS = 200

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TypeVar
 
 from engine.model.errors import Permanent, Temporary, WriteRefused
 from engine.model.posix_file import Script, remote_path
+from engine.model.values import dataclass
 from engine.ports import CommandResult
 from engine.transports.ssh_auth import KeyRing
 from engine.transports.ssh_connection import SshConnection, connect_tcp, open_connection

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from paramiko import (
@@ -28,6 +27,7 @@ from paramiko import (
 from paramiko.auth_handler import AuthHandler
 
 from engine.model.errors import Permanent, Temporary
+from engine.model.values import dataclass
 from engine.transports.ssh_settings import Deadline, SshSettings, connect_left, expanded
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

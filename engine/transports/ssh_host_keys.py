@@ -19,12 +19,13 @@ import os
 import shlex
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from paramiko import PKey
 
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.transports.ssh_settings import SshSettings, expanded
 
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from engine.model.errors import Permanent, Temporary
 from engine.model.secret import Secret
+from engine.model.values import dataclass
 
 Deadline = Callable[[], float]
 """Seconds left for the exchange at hand; 0 or less: none."""

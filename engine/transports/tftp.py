@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from engine.model.errors import Permanent, Temporary, WriteRefused
+from engine.model.values import dataclass
 from engine.transports import tftp_packet as tftp
 from engine.transports.tftp_loop import Patience, Silence, TransferLoop
 from engine.transports.tftp_transfer import (

@@ -22,9 +22,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.model.errors import Permanent, Temporary
+from engine.model.values import dataclass
 from engine.transports import tftp_packet as tftp
 from engine.transports.tftp_transfer import AnsweredTwice, Broken, OptionsRefused, Transfer
 from engine.transports.udp import Address, Endpoint, open_socket, refusal, send

@@ -12,10 +12,10 @@ import errno
 import socket
 import struct
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from engine.model.errors import Permanent, Temporary
+from engine.model.values import dataclass
 
 # linux/in.h, linux/in6.h, linux/socket.h; the socket module does not name them in Python 3.11.
 _IP_RECVERR = 11

@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.execution.gatekeeper import covered
@@ -17,6 +17,7 @@ from engine.model.diagnostic import InvalidInput
 from engine.model.errors import LockHeld, SwitchoverError
 from engine.model.plan import PlanHeader
 from engine.model.run import RunState, RunStatus
+from engine.model.values import dataclass
 from engine.planning.amendment import Comparison, approvals, compare, lapses, pending
 from engine.planning.revision import Revision
 from engine.planning.scene import BlockWork

@@ -8,7 +8,7 @@ time, so the first to write has the place, and the other is refused with what is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from engine.execution.appointments import Book, booked, declined, offer_at, proposals, slot_of, why_not_at
@@ -19,6 +19,7 @@ from engine.model.calendar import Calendar
 from engine.model.errors import SwitchoverError
 from engine.model.gate import GateState, Offers
 from engine.model.run import RunState
+from engine.model.values import dataclass
 from engine.ports import Journal
 from engine.project import Project
 from engine.wiring.gates import Account, NotAllowed, gate_at, voter_at

@@ -6,13 +6,13 @@ import importlib
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from engine.language.templates import Templates
 from engine.model.errors import Permanent
 from engine.model.inventory import Connection
 from engine.model.secret import Secret
+from engine.model.values import dataclass
 from engine.ports import (
     Binding,
     Clock,

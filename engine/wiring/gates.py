@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from engine.model.errors import SwitchoverError
 from engine.model.gate import GateState, called
 from engine.model.run import RunState, RunStatus, fold
 from engine.model.source import Document
+from engine.model.values import dataclass
 from engine.ports import Journal
 from engine.project import Project
 from engine.wiring.runs import load_pinned

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.language.inventory_reader import load_inventory
@@ -11,6 +10,7 @@ from engine.language.runbook_reader import load_runbook
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
+from engine.model.values import dataclass
 from engine.planning.lint.rule import Found, held_to
 from engine.planning.lint.rules import RULES
 from engine.project import Project

@@ -6,7 +6,6 @@ import gc
 import subprocess
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import PlanHeader
 from engine.model.runbook import Block, Runbook
+from engine.model.values import dataclass
 from engine.ports import Action, Clock
 from engine.project import Project
 

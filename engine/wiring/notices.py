@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from engine.model.errors import ActionFailure, InDoubt, SwitchoverError, Tempora
 from engine.model.gate import GateState
 from engine.model.inventory import Inventory
 from engine.model.plan import Unpredictable, digest
+from engine.model.values import dataclass
 from engine.ports import Binding, Clock, Invitation, Notice, Sessions, SessionSource, Told
 from engine.reporting.inbox import commands
 from engine.reporting.wording import start_of

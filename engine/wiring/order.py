@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.model import event as ev
 from engine.model.inventory import Inventory
 from engine.model.plan import split_address
 from engine.model.run import RunState
 from engine.model.runbook import Runbook
+from engine.model.values import dataclass
 from engine.planning.limit import admits_step
 from engine.planning.people import people_of
 from engine.wiring.gates import Account, NotAllowed, person_of

@@ -12,10 +12,11 @@ import os
 import secrets
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from engine.model.errors import StalePlan, SwitchoverError
+from engine.model.values import dataclass
 from engine.project import Project
 
 _BYTES = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine import __version__
 from engine.execution.rollback import Reach, WayBack, way_back
@@ -14,12 +14,14 @@ from engine.language.nearest import did_you_mean, offered
 from engine.model.errors import SwitchoverError
 from engine.model.plan import PlanHeader
 from engine.model.run import ItemStatus, RunState, fold
+from engine.model.values import dataclass
 from engine.planning.drift import only_changed
 from engine.planning.scene import BlockWork
 from engine.ports import Clock, Journal
 from engine.project import Project
+from engine.wiring.journals import rollbacks_of
 from engine.wiring.loading import Loaded
-from engine.wiring.runs import Stage, load_pinned, open_stage, rollbacks_of, run_header
+from engine.wiring.runs import Stage, load_pinned, open_stage, run_header
 
 
 @dataclass(frozen=True, slots=True)

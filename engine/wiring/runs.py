@@ -8,7 +8,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from engine.model.errors import JournalBroken, LockHeld, StalePlan, SwitchoverEr
 from engine.model.gate import Appointment
 from engine.model.plan import PlanHeader, PlannedItem, Totals
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus, fold
+from engine.model.values import dataclass
 from engine.planning.plan_file import header_of as header_from
 from engine.planning.plan_file import read_plan, totals_of
 from engine.planning.results import PastResults, Results
@@ -34,10 +35,7 @@ from engine.project import Project
 from engine.transports.keep import FileKeep
 from engine.transports.outbox import FileOutbox
 from engine.wiring.connections import Connections, Stores
-from engine.wiring.journals import actor as actor  # noqa: PLC0414  # told on: who starts and resumes runs has all of it from here
-from engine.wiring.journals import open_journal as open_journal  # noqa: PLC0414  # likewise
-from engine.wiring.journals import read_run as read_run  # noqa: PLC0414  # likewise
-from engine.wiring.journals import rollbacks_of as rollbacks_of  # noqa: PLC0414  # likewise
+from engine.wiring.journals import rollbacks_of
 from engine.wiring.loading import Loaded, Named, differences, load
 from engine.wiring.plan_key import PlanKey, check_key, kept_key, passing_key
 from engine.wiring.secrets import KnownSecrets

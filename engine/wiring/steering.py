@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from engine.execution.gates import closing
@@ -13,6 +12,7 @@ from engine.model.inventory import Inventory
 from engine.model.plan import address_of, split_address
 from engine.model.run import ItemStatus, RunState, RunStatus
 from engine.model.runbook import Runbook, Step
+from engine.model.values import dataclass
 from engine.wiring.gates import Account, NotAllowed, refuse_closed
 
 _GO_ON_BY_THEMSELVES = (RunStatus.RUNNING, RunStatus.WAITING)

@@ -10,11 +10,11 @@ import os
 import random
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.execution.stop import Stop
 from engine.journal.sqlite import SqliteJournal
+from engine.model.values import dataclass
 from engine.planning.patience import Jitter, Patient, Waiting
 from engine.ports import Clock
 from engine.wiring.clock import SystemClock

@@ -15,12 +15,13 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from engine.model.gate import GateState
+from engine.model.values import dataclass
 
 _PREFIX = "swt1"
 KEY_FILE = "token.key"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from engine.execution.gates import Voter
 from engine.model import event as ev
 from engine.model.gate import GateState
 from engine.model.run import RunState
+from engine.model.values import dataclass
 from engine.wiring.gates import Account, NotAllowed, gate_at, voter_of
 from engine.wiring.token_text import Token, genuine, opened_of
 

@@ -17,7 +17,8 @@ from engine.model.errors import LockHeld, StalePlan
 from engine.model.run import RunState, RunStatus, fold
 from engine.project import Project
 from engine.wiring.clock import SystemClock
-from engine.wiring.runs import answered, check_not_applied, load_pinned, open_stage, read_run, resume, run_header
+from engine.wiring.journals import read_run
+from engine.wiring.runs import answered, check_not_applied, load_pinned, open_stage, resume, run_header
 from tests.support.cli import command, environment, in_process, switchover
 
 RUNBOOK = """\

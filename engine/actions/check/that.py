@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 _KNOWN = ("that", "missing", "otherwise")

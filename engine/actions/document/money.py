@@ -7,10 +7,10 @@ by a cent or two, which is why the expected total is an argument.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 
 CENT = Decimal("0.01")
 _TAXABLE = {"yes": True, "true": True, "no": False, "false": False}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from engine.actions.document.money import Figures, check_total, figures_of
@@ -12,6 +11,7 @@ from engine.actions.document.pdf import pdf_of
 from engine.model.args import arg
 from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

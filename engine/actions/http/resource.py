@@ -11,7 +11,6 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 from engine.model.args import arg
@@ -19,6 +18,7 @@ from engine.model.complaint import complaint_of
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
 from engine.model.secret import MASK, Secret
+from engine.model.values import dataclass
 from engine.ports import HttpReply, HttpSession, Sessions
 
 _SECRET_NAME = re.compile(

@@ -7,13 +7,13 @@ answer, nobody can tell whether it was taken: the item is then in doubt until a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 
 from engine.actions.mail.message import Letter, not_allowed, one_line, parsed, redirected
 from engine.model.errors import ActionFailure, InDoubt, Permanent
 from engine.model.plan import Change, FieldChange, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import OutboxEntry, Sessions
 
 Compose = Callable[[Letter, str, datetime], bytes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ from engine.actions.mail.message import Appointment, Letter, message_id, one_lin
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from email import policy
 from email.errors import HeaderParseError, NonASCIILocalPartDefect
@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 
 from engine.model.errors import Permanent
 from engine.model.plan import digest
+from engine.model.values import dataclass
 
 _LOCAL_PART = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\]]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.actions.mail.delivery import (
@@ -22,6 +21,7 @@ from engine.actions.mail.message import Letter, composed, message_id, parsed
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

@@ -7,7 +7,6 @@ where only the permission can be proved. Emergency caller ID stays as it is ever
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.actions.number import netsapiens, telnyx, twilio
@@ -26,6 +25,7 @@ from engine.actions.number.provider import (
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import HttpSession, Sessions
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.actions.number import telnyx, twilio
@@ -21,6 +20,7 @@ from engine.actions.number.provider import (
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

@@ -14,11 +14,11 @@ docs/netsapiens-controller-findings.md:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from engine.actions.number.provider import Fields, Line, data_of
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpSession
 
 FIELD = "caller-id-number"

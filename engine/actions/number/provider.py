@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from engine.model.complaint import complaint_of
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, FieldChange, Receipt, digest
+from engine.model.values import dataclass
 from engine.ports import HttpReply, HttpSession, Keep
 
 Fields = Mapping[str, object]

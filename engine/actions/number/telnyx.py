@@ -16,7 +16,6 @@ Shapes from the published OpenAPI document (github team-telnyx/openapi, openapi/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from engine.actions.number.provider import (
     text_at,
 )
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpSession
 
 _PAGE = 100

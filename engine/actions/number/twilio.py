@@ -17,12 +17,12 @@ Shapes from the published OpenAPI document (github twilio/twilio-oai, spec/json/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from engine.actions.number.provider import Fields, Line, data_of, not_ours, objects_at, text_at
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpSession
 
 _ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"  # filled in by the connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import ClassVar, cast
 
@@ -14,6 +14,7 @@ from engine.actions.phone.vendors import Model, model_of
 from engine.model.args import arg
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import FileSession, Sessions
 
 
@@ -39,6 +40,14 @@ class FileSeen:
     before: bytes | None
     after: bytes
     mask: Callable[[], tuple[str | None, str | None]] = field(repr=False)
+    _wanted: bytes = field(default=b"", init=False, repr=False)
+
+    @property
+    def wanted(self) -> bytes:
+        """Digest of ``after``, worked out when first asked for: an item is asked three times, or not at all."""
+        if not self._wanted:
+            self._wanted = _digest(self.after)
+        return self._wanted
 
     def change(self) -> TextChange:
         """What is shown of it, masked when somebody looks."""
@@ -96,7 +105,7 @@ class PhoneConfig:
         verb = "write" if created and len(created) == len(differing) else "rewrite"
         token = hashlib.sha256()
         for file in differing:
-            token.update(b"\0".join((file.path.encode(), _digest(file.before), _digest(file.after))))
+            token.update(b"\0".join((file.path.encode(), _digest(file.before), file.wanted)))
         texts = tuple(file.change() for file in differing)
         return Change(
             summary=f"{verb} {', '.join(file.path for file in differing)}",
@@ -118,7 +127,7 @@ class PhoneConfig:
         """Keeps what the differing files hold."""
         seen = cast(tuple[FileSeen, ...], change.payload)
         files = [
-            {"path": f.path, "kept": None if f.before is None else at.keep.put(f.before), "wrote": _digest(f.after).hex()}
+            {"path": f.path, "kept": None if f.before is None else at.keep.put(f.before), "wrote": f.wanted.hex()}
             for f in seen
         ]
         return Receipt({"files": files}, summary=f"{len(files)} file{'s' if len(files) != 1 else ''} written")

@@ -6,7 +6,6 @@ A 200 to a NOTIFY only says that the phone heard. The fetch says that it acted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from engine.actions.phone.fetch_log import last_fetch_in, moment_of
 from engine.actions.phone.vendors import model_of
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpReply, Sessions
 
 LAST_RETRIEVED = "device-provisioning-last-retrieved-datetime"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from engine.actions.phone.vendors import model_of
 from engine.model.args import arg
 from engine.model.errors import Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 _PAGE = 100

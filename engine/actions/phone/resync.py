@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from engine.actions.phone.vendors import model_of
 from engine.model.args import arg
 from engine.model.errors import Permanent, Temporary
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable
+from engine.model.values import dataclass
 from engine.ports import Sessions, SipReply
 
 _ASTERISK = "asterisk -rx {cli}"

@@ -13,9 +13,9 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from dataclasses import dataclass
 
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

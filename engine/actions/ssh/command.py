@@ -7,7 +7,6 @@ again. Without, the plan says that it cannot tell, and the journal alone keeps i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from engine.model.args import arg
 from engine.model.errors import Permanent, Temporary
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
 from engine.model.posix_file import Script
+from engine.model.values import dataclass
 from engine.ports import CommandResult, Sessions
 
 _KEPT_OUTPUT = 2000

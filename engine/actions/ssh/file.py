@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from engine.actions.ssh.script import last_words
@@ -17,6 +16,7 @@ from engine.model.args import BadArgument, arg
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable
 from engine.model.posix_file import remote_path
+from engine.model.values import dataclass
 from engine.ports import CommandResult, Sessions, ShellSession
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from engine.model.args import BadArgument, arg
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, Receipt, TextChange, Unpredictable
 from engine.model.secret import MASK
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from engine.model.complaint import complaint_of
 from engine.model.errors import Permanent
 from engine.model.plan import digest
+from engine.model.values import dataclass
 from engine.ports import HttpReply, Sessions
 
 WORDS = ("low", "normal", "high", "urgent")

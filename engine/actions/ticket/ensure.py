@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 from engine.actions.ticket.desk import OUTPUTS, WORDS, Desk, Opening, Ticket, key_of, one_of, outputs_of
@@ -11,6 +10,7 @@ from engine.actions.ticket.desks import TYPES, desk_at
 from engine.model.args import arg
 from engine.model.errors import ChangedSince, Permanent
 from engine.model.plan import Change, Effect, FieldChange, Receipt, TextChange, Unpredictable, digest
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

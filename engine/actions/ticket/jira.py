@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.actions.ticket.desk import (
@@ -34,6 +34,7 @@ from engine.actions.ticket.desk import (
     text_in,
 )
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpReply, HttpSession
 
 LEVELS: Mapping[str, str] = {"low": "Low", "normal": "Medium", "high": "High", "urgent": "Highest"}

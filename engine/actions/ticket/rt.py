@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.actions.ticket.desk import (
@@ -31,6 +31,7 @@ from engine.actions.ticket.desk import (
     text_in,
 )
 from engine.model.errors import Permanent, Temporary
+from engine.model.values import dataclass
 from engine.ports import HttpReply, HttpSession
 
 LEVELS: Mapping[str, int] = {"low": 0, "normal": 50, "high": 100, "urgent": 100}

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from engine.actions.ticket.desk import Opening, Ticket, answer_of, list_in, mapping_in, not_there, odd, text_in
 from engine.model.errors import Permanent
+from engine.model.values import dataclass
 from engine.ports import HttpReply, HttpSession
 
 STATES: Mapping[str, str] = {

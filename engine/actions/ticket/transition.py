@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from engine.actions.ticket.desk import OUTPUTS, Ticket, outputs_of, refuse_closed, the_ticket
@@ -11,6 +10,7 @@ from engine.actions.ticket.desks import TYPES, desk_at
 from engine.model.args import arg
 from engine.model.errors import ChangedSince
 from engine.model.plan import Change, Effect, FieldChange, Receipt, Unpredictable, digest
+from engine.model.values import dataclass
 from engine.ports import Sessions
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
+
+from engine.model.values import dataclass
 
 KeyringLookup = Callable[[str, str], str | None]
 """Takes service and user; None when the keyring holds nothing for them."""

@@ -8,7 +8,7 @@ changed in between: one item's fields, a step's results once it has ended, input
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from engine.language.condition_parts import Joined, Named, Opposite, Part, Unknown, parts_of
@@ -16,6 +16,7 @@ from engine.model.gate import Form
 from engine.model.inventory import Inventory
 from engine.model.run import ItemStatus
 from engine.model.runbook import Block, Input, Runbook, Step, is_compensation
+from engine.model.values import dataclass
 from engine.planning.lint.formula import Fact, Formula, both, either, facts_in, implies, negated
 from engine.planning.results import Directory
 

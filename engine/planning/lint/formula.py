@@ -7,8 +7,10 @@ are. What it finds holds; what it does not find there is not; and past its budge
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from engine.model.values import dataclass
 
 BUDGET = 20_000
 """Facts that are tried before the search gives up."""

@@ -7,12 +7,12 @@ search cannot decide within its budget does not pass.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from engine.language.needs import needed_by
 from engine.model.diagnostic import Severity
 from engine.model.inventory import Inventory
 from engine.model.runbook import Block, Precedence, Runbook, is_compensation
+from engine.model.values import dataclass
 from engine.planning.graph import in_order
 from engine.planning.lint.conditions import Conditions, Evidence
 from engine.planning.lint.formula import Fact, Formula, Model, Undecided, both, facts_in, holds, implies, negated, satisfied

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.model.diagnostic import Diagnostic, Severity
 from engine.model.inventory import Inventory
 from engine.model.runbook import Runbook
 from engine.model.source import DataPath
+from engine.model.values import dataclass
 
 Check = Callable[[Runbook, Inventory | None], Iterator["Finding"]]
 

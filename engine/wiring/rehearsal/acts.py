@@ -6,7 +6,6 @@ A verb is added here, to ``scenario_reader.VERBS`` and to ``schemas/scenario.jso
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from engine.model import event as ev
 from engine.model.inventory import Inventory
 from engine.model.run import RunState
 from engine.model.scenario import Act
+from engine.model.values import dataclass
 from engine.ports import Journal
 from engine.project import Project
 from engine.wiring.appointments import choose, decline, desk_of, reschedule

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.model.errors import SwitchoverError
 from engine.model.event import Event
 from engine.model.run import ItemStatus, RunState
 from engine.model.scenario import Scenario
+from engine.model.values import dataclass
 from engine.wiring.loading import Loaded
 from engine.wiring.rehearsal.boundaries import AFTER_EFFECT
 from engine.wiring.rehearsal.place import Place, private_place

@@ -15,7 +15,6 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -25,6 +24,7 @@ from engine.execution.stop import Stop
 from engine.lab.nursery import fork_apart
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
+from engine.model.values import dataclass
 from engine.ports import Clock, Journal
 from engine.project import Project
 from engine.wiring.journals import open_journal

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -16,6 +15,7 @@ from engine.model.plan import split_address
 from engine.model.run import ItemState
 from engine.model.scenario import Scenario
 from engine.model.source import DataPath
+from engine.model.values import dataclass
 from engine.wiring.rehearsal.rehearse import Rehearsed
 from engine.wiring.rehearsal.world import World
 

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -24,6 +24,7 @@ from engine.lab.seed import seed_from
 from engine.language.inventory_reader import load_inventory
 from engine.language.secrets import SecretResolver
 from engine.model.inventory import Inventory
+from engine.model.values import dataclass
 from engine.project import Project
 from engine.wiring.connections import transport_of
 from engine.wiring.loading import existing

@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,26 +20,17 @@ from engine.model.event import Event, Record, address_of_event
 from engine.model.plan import Outlook, PlanHeader, Totals
 from engine.model.run import RunState, RunStatus, fold
 from engine.model.scenario import Crash, Scenario
+from engine.model.values import dataclass
 from engine.planning.plan_file import PlanWriter
 from engine.planning.planner import Planner
+from engine.wiring.journals import read_run
 from engine.wiring.loading import Loaded, header_of
 from engine.wiring.rehearsal.acts import login_of
 from engine.wiring.rehearsal.boundaries import AFTER_COMMIT, BEFORE_APPEND, Passing, WatchedAction
 from engine.wiring.rehearsal.engine import Ended, Inside, Killed, Manner, Work, in_a_process
 from engine.wiring.rehearsal.place import Place
 from engine.wiring.rehearsal.world import World
-from engine.wiring.runs import (
-    PLAN_FILE,
-    Begin,
-    Stage,
-    check_windows,
-    load_pinned,
-    open_stage,
-    pinned,
-    read_run,
-    resume,
-    start,
-)
+from engine.wiring.runs import PLAN_FILE, Begin, Stage, check_windows, load_pinned, open_stage, pinned, resume, start
 
 NOTHING_TO_DO = "nothing to do"
 _MOST_TURNS = 5000

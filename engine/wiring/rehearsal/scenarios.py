@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from engine.model.errors import SwitchoverError
 from engine.model.event import Record
 from engine.model.scenario import Scenario
 from engine.model.source import Document, SourceMap
+from engine.model.values import dataclass
 from engine.project import Project
 from engine.reporting.plain_view import line_of
 from engine.reporting.terminal import printable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from engine.model.plan import split_address
 from engine.model.run import RunState, fold
 from engine.model.runbook import Runbook
 from engine.model.scenario import Act, Deed, Scenario, When
+from engine.model.values import dataclass
 from engine.wiring.gates import act as journalled
 from engine.wiring.rehearsal.acts import ACTS, TAKES_UP, Moment, account_of
 from engine.wiring.rehearsal.deeds import carry_out

@@ -32,6 +32,8 @@ class ItemStatus(Enum):
     PASSED = "passed"
     """A gate that was passed."""
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own is Python's, and counting asks for it all the time
+
     @property
     def ended_well(self) -> bool:
         return self in _WELL

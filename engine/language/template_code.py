@@ -2,8 +2,8 @@
 
 A file of ninety lines asks for some thirty fields of its item. Jinja's own code hands each piece of text over by itself, and
 asks the environment for every field. What is written here does the same in little more than half the time: the pieces between
-two statements are joined first, and a text that stands in a plain mapping is taken from it. Anything else, a missing field above
-all, goes through the environment and its sandbox as before.
+two statements are joined first, and a text or whole number that stands in a plain mapping is taken from it. Anything else, a
+missing field above all, goes through the environment and its sandbox as before.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DirectCode(CodeGenerator):
             super().visit_Getitem(node, frame)
 
     def _field(self, of: nodes.Expr, name: str, frame: Frame, otherwise: str) -> None:
-        found = f"dict and type(_v := _o.get({name!r})) is str"
+        found = f"dict and (type(_v := _o.get({name!r})) is str or type(_v) is int)"
         self._or_ask(of, frame, found, "_v", f"environment.{otherwise}(_o, {name!r})")
 
     def _or_ask(self, of: nodes.Expr, frame: Frame, kind: str, value: str, otherwise: str) -> None:

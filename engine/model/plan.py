@@ -46,6 +46,8 @@ class Outlook(Enum):
     STAYS = "stays"
     """Of a rollback: it cannot be undone, or may not be."""
 
+    __hash__ = object.__hash__  # as of ``ItemStatus``
+
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:

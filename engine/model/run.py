@@ -36,6 +36,8 @@ class ItemStatus(Enum):
     CANCELLED = "cancelled"
     """A gate that was open when the run was cancelled."""
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own is Python's, and counting asks for it all the time
+
     @property
     def ended_well(self) -> bool:
         return self in _WELL

@@ -82,10 +82,11 @@ class Step:
     gate: Gate | None = None
     point_of_no_return: bool = False
     """Once it is done, neither it nor anything before it is rolled back."""
+    address: str = field(init=False, repr=False, compare=False)
+    """``phase/name``; asked for eight times an item, so put together once."""
 
-    @property
-    def address(self) -> str:
-        return f"{self.phase}/{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", f"{self.phase}/{self.name}")
 
     @property
     def looks(self) -> Step | None:

@@ -265,8 +265,12 @@ class Scene:
         """What people call an item: its extension or number and its name, when it has them."""
         if item is None:
             return ""
-        named = (str(item.fields[name]) for name in ("extension", "label", "name") if item.fields.get(name))
-        return " ".join(dict.fromkeys(word for word in named if word != item.key))
+        words: list[str] = []
+        for name in ("extension", "label", "name"):
+            word = str(item.fields.get(name) or "")
+            if word and word != item.key and word not in words:
+                words.append(word)
+        return " ".join(words)
 
     # ------------------------------------------------------------ inside
 
@@ -312,7 +316,7 @@ class Scene:
         context = self._fixed.copy()
         if item is not None:
             own = fields.get("vars")
-            if isinstance(own, Mapping):
+            if own is not None and isinstance(own, Mapping):
                 context.update({**self._vars, **own, **self._inputs})
             context["item"] = fields
         context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)

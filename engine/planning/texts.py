@@ -50,7 +50,7 @@ def plain(value: object, redact: Callable[[str], str] = str) -> object:
         return value
     if isinstance(value, _LISTS):
         return [plain(entry, redact) for entry in value]
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {redact(str(key)): plain(entry, redact) for key, entry in value.items()}
     return redact(str(value))
 

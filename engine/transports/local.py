@@ -200,14 +200,14 @@ class LocalPool:
     """Sessions that share what was learned about their folders. One per process; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._roots: dict[str, LocalRoot] = {}
+        self._roots: dict[object, LocalRoot] = {}
         self._lock = threading.Lock()
 
     def session(self, settings: Mapping[str, object], read_only: bool, deadline: Deadline) -> LocalSession:
         """A session for a connection of type ``local``."""
-        path = _root_setting(settings)
-        root = self._roots.get(path)
+        root = self._roots.get(settings.get("root"))
         if root is None:
+            path = _root_setting(settings)
             with self._lock:
                 root = self._roots.setdefault(path, LocalRoot(path))
         return LocalSession(settings, read_only, deadline, root)

@@ -197,7 +197,7 @@ def phone_facts(model: Model, args: PhoneConfigArgs) -> dict[str, object]:
 
 def _templates(model: Model, override: str) -> tuple[str, ...]:
     """The settings file is always the first to be written; an override replaces its template."""
-    own = tuple(file.template for file in model.family.files)
+    own = tuple([file.template for file in model.family.files])
     return (override, *own[1:]) if override else own
 
 

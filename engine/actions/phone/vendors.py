@@ -70,7 +70,7 @@ class Model:
 
     def file_names(self, mac: str) -> tuple[str, ...]:
         """Names of the files made for this phone, in writing order. ``mac``: bare, any case."""
-        return tuple(self._fill(entry.name, mac) for entry in self.family.files)
+        return tuple([self._fill(entry.name, mac) for entry in self.family.files])
 
     def asks_for(self, mac: str) -> tuple[str, ...]:
         """Every name the phone asks its server for, in its order."""

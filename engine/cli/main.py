@@ -106,7 +106,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     try:
         result = cli.main(args=None if arguments is None else list(arguments), prog_name="switchover", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # the latter where click does not look, as while a command is loaded
         click.echo("Interrupted.", err=True)
         return 130
     except click.ClickException as error:

@@ -10,12 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.wiring.rehearsal.scenarios import scenario_files
 from tests.rehearsal.conftest import Written
 from tests.support.cli import ROOT, Ended, switchover, under_way
 from tests.support.project import wait_until
-
-OF_THE_REPOSITORY = scenario_files([ROOT / "tests" / "scenarios"])
 
 
 def tried(path: Path, *options: str) -> Ended:
@@ -23,19 +20,11 @@ def tried(path: Path, *options: str) -> Ended:
     return switchover(path.parents[1] if path.parent.name == "tests" else path.parents[2], "test", path, *options)
 
 
-@pytest.mark.parametrize("path", OF_THE_REPOSITORY, ids=lambda path: path.stem)
-def test_every_scenario_of_the_repository_holds(path: Path) -> None:
-    """Weeks with people, windows, faults and crashes, each in seconds."""
-    found = switchover(ROOT, "test", path, "--output", "json").must(0).json
-    assert [entry["failures"] for entry in found["scenarios"]] == [[]]
-
-
 def test_three_weeks_are_three_weeks() -> None:
     """The one of the documentation is not a day long: it passes two days off and the end of daylight saving."""
     found = switchover(ROOT, "test", "-k", "three-weeks", "--output", "json").must(0).json["scenarios"][0]
     assert found["span_s"] > 21 * 24 * 3600
     assert found["kills"] == 3
-    assert found["took_s"] < 60
 
 
 def test_the_same_seed_gives_the_same_journal_and_another_gives_another(written: Written) -> None:

@@ -222,12 +222,17 @@ class GateKeeper:
 
     def is_to_try_again(self) -> bool:
         """Whether the time has come to write once more to somebody who could not be."""
+        if self._desk.notifier is None:
+            return False
         with self._lock:
             self._refresh()
             return any(at <= self._now() for at in self._retries())
 
     def tries_again(self) -> bool:
         """Whether somebody could not be written to and is to be, later."""
+        if self._desk.notifier is None:
+            # Asked at the end of every run: reading all of it back to find nobody takes a tenth of its time.
+            return False
         with self._lock:
             self._refresh()
             return any(True for _ in self._retries())

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.cli.acting import at_run
-from engine.cli.options import output_option
+from engine.cli.options import characters_option, plan_output_option
 from engine.cli.output import say
 from engine.cli.planning import views_for
 from engine.execution.gatekeeper import shown_path
@@ -20,17 +20,18 @@ from engine.wiring.gates import gate_at
 @click.argument("plan", type=click.Path(path_type=Path), required=False)
 @click.option("--run", help="Instead of a plan: what an approval of this run is about ...")
 @click.option("--at", "address", metavar="ADDRESS", help="... the one at this address.")
-@output_option
+@plan_output_option
+@characters_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files.")
 def command(
-    plan: Path | None, run: str | None, address: str | None, output: str, detailed_exitcode: bool, verbose: bool
+    plan: Path | None, run: str | None, address: str | None, output: str, characters: int, detailed_exitcode: bool, verbose: bool
 ) -> int:
     """Show the saved PLAN, or what an approval covers. Reads no system: it is what was seen then."""
     if (plan is None) == (run is None) or (run is None) != (address is None):
         raise click.UsageError("Name a PLAN, or --run RUN with --at ADDRESS.")
     saved = read_plan(plan if plan is not None else _shown_at(str(run), str(address)))
-    view = views_for(output, saved.header, verbose=verbose)
+    view = views_for(output, saved.header, verbose=verbose, characters=characters)
     for item in saved.items:
         view.add(item)
     view.finish()

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),
     "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
+    "comment": ("engine.cli.comment", "Post a plan or a review as the one comment on a pull request."),
     "test": ("engine.cli.test", "Run scenarios against a private lab, in virtual time."),
     "certify": ("engine.cli.certify", "Kill a run at every boundary, and prove that it ends as if nothing had happened."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),

@@ -416,7 +416,8 @@ def decode(kind: str, data: Mapping[str, Any]) -> Event:
     values = dict(data) if data.keys() == _KEYS[kind] else {name: data[name] for name in known if name in data}
     for name in _TUPLES[kind]:
         if name in values:
-            values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
+            listed = values[name]
+            values[name] = tuple([tuple(v) if isinstance(v, list) else v for v in listed]) if listed else ()
     return cls(**values)
 
 

@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),
     "demo": ("engine.cli.demo", "A whole cutover against the lab, in a minute."),
 }
+ALSO_CALLED = {"event": "signal"}
+"""What people say for a command where the house has another word: a signal is an outside event."""
 
 
 class Commands(click.Group):
@@ -60,7 +62,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
+        entry = COMMANDS.get(ALSO_CALLED.get(cmd_name, cmd_name))
         if entry is None:
             return None
         command = importlib.import_module(entry[0]).command
@@ -69,7 +71,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (*COMMANDS, *ALSO_CALLED) and not args[0].startswith("-"):
             self._refuse(ctx, args[0])
         return super().resolve_command(ctx, args)
 
@@ -80,7 +82,7 @@ class Commands(click.Group):
     def _refuse(self, ctx: click.Context, name: str) -> None:
         from difflib import get_close_matches  # noqa: PLC0415  # only for a mistyped command
 
-        near = get_close_matches(name, COMMANDS, 1)
+        near = get_close_matches(name, [*COMMANDS, *ALSO_CALLED], 1)
         ctx.fail(f"There is no command '{name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
 
 

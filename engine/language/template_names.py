@@ -50,8 +50,18 @@ NONE = References()
 
 def references_in(tree: nodes.Template) -> References:
     """The names a parsed template takes from outside."""
-    outside = find_undeclared_variables(tree) - set(DEFAULT_NAMESPACE)
-    return References(tuple(reference for reference in _walk(tree, False) if reference.root in outside))
+    found = tuple(reference for reference in _walk(tree, False) if reference.root not in DEFAULT_NAMESPACE)
+    if any(True for _ in tree.find_all(_NAMING)):
+        outside = find_undeclared_variables(tree)  # generates all the code anew: worth it only where names are made
+        found = tuple(reference for reference in found if reference.root in outside)
+    return References(found)
+
+
+_NAMING = (
+    nodes.For, nodes.Assign, nodes.AssignBlock, nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.With,
+    nodes.Block, nodes.Extends,
+)
+"""What gives a name a meaning of its own within a template."""
 
 
 def included_in(tree: nodes.Template) -> tuple[tuple[str, int], ...]:

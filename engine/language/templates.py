@@ -139,6 +139,7 @@ class Templates:
     _values: Environment = field(init=False, repr=False)
     _files: Environment = field(init=False, repr=False)
     _compiled: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
+    _apart: dict[str, TemplateFile] = field(default_factory=dict, init=False, repr=False)
     _ready: dict[str, tuple[Callable[[Context], Any], References]] = field(default_factory=dict, init=False, repr=False)
     """Text of a value -> what renders it: a runbook is checked before it is worked, and each compiling is a millisecond."""
 
@@ -255,6 +256,8 @@ class Templates:
 
     def file(self, name: str) -> TemplateFile | None:
         """A template file taken apart; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
+        if name in self._apart:
+            return self._apart[name]
         path = self.find(name)
         if path is None:
             return None
@@ -265,7 +268,8 @@ class Templates:
             raise
         except Exception as error:  # noqa: BLE001  # as in render_file
             raise InvalidInput([self._in_file(error, name, {})]) from None
-        return TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
+        apart = TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
+        return self._apart.setdefault(name, apart)
 
     def _in_file(self, error: Exception, name: str, context: Context) -> Diagnostic:
         file, line = template_line(error)

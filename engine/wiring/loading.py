@@ -62,13 +62,14 @@ class Loaded:
 
 
 def load(
-    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None
+    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None,
+    compiled: Templates | None = None,
 ) -> Loaded:
     """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
     them, values and not text, instead of what ``named`` gives. ``kept``: likewise, but of another revision of the runbook, and
-    beside what ``named`` gives."""
+    beside what ``named`` gives. ``compiled``: the project's templates, when they have been loaded before."""
     runbook, inventory, found = _read(project, named)
-    templates = Templates(project.templates, project.display)
+    templates = compiled or Templates(project.templates, project.display)
     if runbook is not None:
         actions = catalog(runbook.actions())
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)

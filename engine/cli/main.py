@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
     "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
+    "explain": ("engine.cli.explain", "What an address comes to, and which file and line set each value."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
     "status": ("engine.cli.status", "How runs stand."),

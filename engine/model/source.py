@@ -49,6 +49,12 @@ class SourceMap:
         key, value = self._nearest(path)
         return key or value
 
+    def has(self, path: DataPath) -> bool:
+        """Whether something was written at exactly this path; False for what the reader filled in."""
+        if self._positions is None:
+            self._positions = self.locate()
+        return self._positions.get(path) is not None
+
     def line(self, number: int) -> str:
         """The text of line ``number`` (from 1), without its line end; empty when there is none."""
         lines = self.text.splitlines()

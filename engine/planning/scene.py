@@ -112,6 +112,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """Names for the templates of one address, and what masks secrets in what they make of them."""
+
+    context: Mapping[str, Any]
+    redact: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What comes from outside the files: inputs, limits, and the run's identity."""
 
@@ -255,6 +263,19 @@ class Scene:
         if compiled.when is not None and not compiled.when.holds(context):
             return None
         return {name: redact(text) for name, text in _flat(compiled.texts.render(context))}
+
+    def compiled(self, step: str) -> AnyStep:
+        """A step by its address, as it is worked for each item."""
+        return self._compiled[step]
+
+    def view(self, block: Block, item: Item | None) -> View:
+        """What the templates of an address see. Raises ``InvalidInput`` for a secret of the item that cannot be found."""
+        fields, redact = self._reveal(block, item)
+        return View(self._context(block, item, fields), redact)
+
+    def picked(self, block: Block, item: Item) -> View:
+        """What ``where`` sees of an item: its secrets as they are written."""
+        return View(self._context(block, item, item.fields), self._reveal(block, item)[1])
 
     def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
         """Sessions for one exchange with the step's time-out ahead of it."""

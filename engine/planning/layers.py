@@ -97,17 +97,17 @@ class Layers:
         elif root == "inputs":
             yield from self._of_input(fields[0], fields[1:]) if fields else ()
         elif root == "vars":
-            yield from self._of_variable(fields[0], fields[1:], with_item=False) if fields else ()
+            yield from self._of_variable(fields[0], fields[1:]) if fields else ()
         elif root in ("people", "customer", "collections", "calendars", "known_gaps"):
             yield from self._of_files(root, fields)
         else:
-            yield from self._of_variable(root, fields, with_item=True)
+            yield from self._of_variable(root, fields)
 
-    def _of_variable(self, name: str, inside: tuple[str, ...], *, with_item: bool) -> Iterator[Layer]:
+    def _of_variable(self, name: str, inside: tuple[str, ...]) -> Iterator[Layer]:
         for level, document in ((Level.RUNBOOK, self.runbook.document), (Level.INVENTORY, self.inventory.document)):
             if isinstance(found := at_path(document.data, ("defaults",)), dict) and name in found:
                 yield self._layer(level, document, ("defaults", name), inside)
-        own = self.item.fields.get("vars") if self.item is not None and with_item else None
+        own = self.item.fields.get("vars") if self.item is not None else None
         if isinstance(own, Mapping) and name in own:
             yield from self._of_item(("vars", name, *inside))
         if name in self.runbook.inputs:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.language.gate_reader import templates_of
+from engine.language.names import ROOTS
 from engine.language.templates import Compiled, Condition, DependsOnLaterError, Templates
 from engine.model.args import BadArgument, Builder, builder_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
@@ -338,10 +339,15 @@ class Scene:
         if item is not None:
             own = fields.get("vars")
             if own is not None and isinstance(own, Mapping):
-                context.update({**self._vars, **own, **self._inputs})
+                context.update(self._with_own(own))
             context["item"] = fields
         context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)
         return context
+
+    def _with_own(self, own: Mapping[str, object]) -> dict[str, Any]:
+        """The variables of an item that has some of its own: under ``vars``, and each by its name where that is no other's."""
+        variables = {**self._vars, **own, **self._inputs}
+        return {**{name: value for name, value in variables.items() if name not in ROOTS}, "vars": variables}
 
     def _reveal(self, block: Block, item: Item | None) -> tuple[Mapping[str, object], Callable[[str], str]]:
         collection = self.inventory.collections.get(block.fan_out.for_each or "")

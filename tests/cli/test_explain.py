@@ -209,8 +209,18 @@ def test_a_setting_says_whether_somebody_wrote_it(project: Path, name: str, valu
 
 
 def test_a_name_that_the_step_does_not_use_may_be_asked_for(project: Path) -> None:
-    """``vars.NAME`` is what every template of the address sees; an item's own value is under the bare name alone."""
+    """``vars.NAME`` is what every template of the address sees, with the item's own before the defaults."""
     assert field(explained(project, "files/write[south].vars.tone"), "vars.tone")["value"] == "low"
+    assert field(explained(project, "files/write[north].vars.region"), "vars.region")["value"] == "from-item"
+
+
+def test_a_variable_called_like_what_the_engine_gives_does_not_hide_it(project: Path) -> None:
+    """Nor does it for an item that has variables of its own."""
+    sites = project / "inventories" / "acme" / "sites.yml"
+    sites.write_text(sites.read_text(encoding="utf-8").replace("{region: from-item}", "{run: mine, people: none}"), "utf-8")
+    runbook = project / "runbooks" / "sites.yml"
+    runbook.write_text(runbook.read_text(encoding="utf-8").replace("{{ item.name }}", "{{ people.manager.name }}"), "utf-8")
+    assert field(explained(project, "files/write[north]"), "with.path")["value"] == "/srv/from-inventory/Kari Nordmann"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def command(
     ADDRESS is phase/step[item], or phase/step for all its items; a field may follow, such as .with.server, .vars.region, .window
     or .when. RUNBOOK may be left out when only one of the project has the address.
     """
-    project = find_project(runbook)
+    project = find_project(runbook or inventory)
     found, warnings = explain(project, Asked(address, runbook, inventory, parse_given(given), limit))
     if output == "json":
         data_json(as_data(found))

@@ -139,6 +139,8 @@ class Explanation:
     action: str
     status: Status
     title: str = ""
+    group: str = ""
+    """The group of steps it belongs to; empty for one that stands alone."""
     label: str = ""
     verdicts: tuple[Verdict, ...] = ()
     fields: tuple[Explained, ...] = ()

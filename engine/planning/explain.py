@@ -20,7 +20,7 @@ from engine.model.diagnostic import InvalidInput
 from engine.model.explanation import Explained, Explanation, Fact, FileExplained, Status, Variable
 from engine.model.inventory import Item
 from engine.model.runbook import Block, Step, is_compensation
-from engine.model.secret import MASK
+from engine.model.secret import MASK, Redactor
 from engine.model.source import DataPath
 from engine.model.values import dataclass
 from engine.planning.explain_gate import gate_fields
@@ -62,7 +62,7 @@ class Explainer:
         at = self._layers(block, item)
         verdicts = self.verdicts.of(step, at, self._picking(block, item))
         fields = (*self._own_fields(step, at), *settings_of(step, at, self.scene.clock.now(), self._settle(step)))
-        made = self._begun(step, status_of(verdicts), None if item is None else item.key)
+        made = self._begun(block, step, status_of(verdicts), None if item is None else item.key)
         files = tuple(self._files(step, at, fields))
         return replace(made, label=self.scene.label(item), verdicts=verdicts, fields=fields, files=files)
 
@@ -76,7 +76,7 @@ class Explainer:
         at = self._layers(block, None)
         own = tuple(self._alike(found) for found in self._own_fields(step, at))
         fields = (*own, *settings_of(step, at, self.scene.clock.now(), self._settle(step)))
-        made = self._begun(step, Status.IN if any(g.status is not Status.OUT for g in groups) else Status.OUT, None)
+        made = self._begun(block, step, Status.IN if any(g.status is not Status.OUT for g in groups) else Status.OUT, None)
         return replace(made, fields=fields, groups=groups, collection=block.fan_out.for_each or "")
 
     def name(self, block: Block, item: Item | None, names: tuple[str, ...]) -> Explained:
@@ -217,11 +217,12 @@ class Explainer:
         bare = Explained(found.name, None, found.span, found.written)
         return replace(bare, origin="differs from item to item: name one to see")
 
-    def _begun(self, step: Step, status: Status, key: str | None) -> Explanation:
+    def _begun(self, block: Block, step: Step, status: Status, key: str | None) -> Explanation:
         runbook = self.scene.runbook
         address = step.address if key is None else f"{step.address}[{key}]"
         span = runbook.document.source.value(step.path)
-        return Explanation(address, runbook.name, span, step.action, status, title=step.title)
+        group = "" if block.address == step.address else block.address
+        return Explanation(address, runbook.name, span, step.action, status, step.title, group)
 
     def _layers(self, block: Block, item: Item | None) -> Layers:
         return Layers(
@@ -231,7 +232,16 @@ class Explainer:
     def _picking(self, block: Block, item: Item | None) -> Layers:
         """As ``where`` sees it: the item's secrets as they are written."""
         at = self._layers(block, item)
-        return at if item is None else replace(at, view=self.scene.picked(block, item))
+        if item is None:
+            return at
+        view, collection = self.scene.picked(block, item), self.scene.inventory.collections.get(block.fan_out.for_each or "")
+        names = frozenset() if collection is None else collection.secret_fields
+        written_out = [str(item.fields[name]) for name in names if item.fields.get(name)]
+        if not written_out:
+            return replace(at, view=view)
+        # What goes wrong in a condition may quote what it was given.
+        inner = Redactor(written_out)
+        return replace(at, view=View(view.context, lambda text: view.redact(inner(text))))
 
     def _view(self, block: Block, item: Item | None) -> View:
         view = self.scene.view(block, item)

@@ -3,11 +3,10 @@ can be done without a look at any system."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import field, replace
-from typing import Any
 
-from engine.language.templates import Condition, DependsOnLaterError, Operand, Templates
+from engine.language.templates import DependsOnLaterError, Operand, Templates
 from engine.model.diagnostic import InvalidInput
 from engine.model.explanation import Group, Status, Term, Verdict
 from engine.model.inventory import Item
@@ -70,7 +69,7 @@ class _Judge:
         if any(self._hangs_on_secret(leaf) for leaf in _leaves(operand)):
             holds = self._by_terms(operand)
             return holds, _UNREVEALED if holds is None else ""
-        return _told(operand.condition, self.at.view.context)
+        return self._told(operand)
 
     def terms(self, operand: Operand) -> Iterator[Term]:
         deciding = set(map(id, self._deciding(operand)))
@@ -80,7 +79,15 @@ class _Judge:
             yield Term(leaf.words, holds, tuple(map(self.at.variable, names)), why, id(leaf) in deciding)
 
     def _leaf(self, leaf: Operand) -> tuple[bool | None, str]:
-        return (None, _UNREVEALED) if self._hangs_on_secret(leaf) else _told(leaf.condition, self.at.view.context)
+        return (None, _UNREVEALED) if self._hangs_on_secret(leaf) else self._told(leaf)
+
+    def _told(self, operand: Operand) -> tuple[bool | None, str]:
+        try:
+            return operand.condition.holds(self.at.view.context), ""
+        except DependsOnLaterError as later:
+            return None, f"known after {later.step}"
+        except InvalidInput as invalid:
+            return None, self.at.view.redact(invalid.diagnostics[0].detail)
 
     def _hangs_on_secret(self, leaf: Operand) -> bool:
         """Whether it asks more of a secret than whether there is one."""
@@ -112,15 +119,6 @@ def _leaves(operand: Operand) -> Iterator[Operand]:
         yield operand
     for part in operand.parts:
         yield from _leaves(part)
-
-
-def _told(condition: Condition, context: Mapping[str, Any]) -> tuple[bool | None, str]:
-    try:
-        return condition.holds(context), ""
-    except DependsOnLaterError as later:
-        return None, f"known after {later.step}"
-    except InvalidInput as invalid:
-        return None, invalid.diagnostics[0].detail
 
 
 def status_of(verdicts: tuple[Verdict, ...]) -> Status:

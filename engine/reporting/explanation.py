@@ -54,7 +54,8 @@ class _Text:
         yield self.paint("bold", printable(found.address)) + label
         if found.title:
             yield f"  {printable(found.title)}"
-        yield f"  {found.action}, {self._place(found.span)}"
+        group = f" in the group {found.group}" if found.group else ""
+        yield f"  {found.action}{group}, {self._place(found.span)}"
         if found.groups or found.collection:
             yield from self._groups(found.groups, found.collection)
         if found.verdicts:

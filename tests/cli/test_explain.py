@@ -143,6 +143,29 @@ def test_no_secret_is_shown_and_none_is_looked_up(project: Path) -> None:
     assert password["value"] == "*** (env:FILES_PASSWORD)"
 
 
+@pytest.mark.parametrize(
+    ("when", "status"),
+    [("item.gate_pin == '4711'", "decided in the run"), ("item.gate_pin", "in scope"),
+     ("item.gate_pin == '4711' and false", "skipped"), ("item.gate_pin | int > 3 or item.kind == 'branch'", "in scope")],
+)
+def test_a_condition_that_hangs_on_a_secret_is_not_guessed(project: Path, when: str, status: str) -> None:
+    """Whether there is one can be told, and so can what the rest settles; what it says cannot."""
+    path = project / "runbooks" / "sites.yml"
+    old = "when: item.size | int > 10 or region == 'all'"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, f'when: "{when}"'), encoding="utf-8")
+    ended = explain(project, "files/write[south]", "--output", "json").must(0)
+    assert ended.json["status"] == status
+    assert [v["value"] for verdict in ended.json["verdicts"] for t in verdict["terms"] for v in t["variables"]].count("***") == 1
+    assert ended.out.count("4711") == ended.out.count("== '4711'")
+
+
+def test_it_may_be_asked_from_anywhere(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The project is that of the customer's folder."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    found = in_process(elsewhere, "explain", "files/told", "-i", project / "inventories" / "acme").must(0)
+    assert "files/told" in found.out
+
+
 def test_a_step_that_is_skipped_says_which_part_of_when_is_false(project: Path) -> None:
     """With the values that made it so."""
     found = explained(project, "files/write[south]")

@@ -22,7 +22,6 @@ class Level(Enum):
     """What only the inventory says: people, collections, the customer's name."""
     RUN = "run"
     """What an earlier step or the run itself comes to."""
-    ENGINE = "engine"
 
 
 class Status(Enum):
@@ -55,6 +54,8 @@ class Variable:
     layers: tuple[Layer, ...] = ()
     later: str = ""
     note: str = ""
+    line: int = 0
+    """Where a template file uses it first; 0 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from engine.language.template_names import Reference
 from engine.language.templates import DependsOnLaterError, Templates, has_template
 from engine.model.args import Argument
 from engine.model.diagnostic import InvalidInput
-from engine.model.explanation import Explained, Explanation, Fact, FileExplained, Status, Variable
+from engine.model.explanation import Explained, Explanation, Fact, FileExplained, Status
 from engine.model.inventory import Item
 from engine.model.runbook import Block, Step, is_compensation
 from engine.model.secret import MASK, Redactor
@@ -201,9 +201,12 @@ class Explainer:
             return
         if file is None:
             return
-        names = dict.fromkeys(replace(r, line=0, is_guarded=False) for r in file.references.all if r.root not in _JINJA)
-        found = [at.variable(reference) for reference in names]
-        yield FileExplained(name, file.display, tuple(_with_note(variable) for variable in found))
+        lines: dict[Reference, int] = {}
+        for used in file.references.all:
+            if used.root not in _JINJA:
+                lines.setdefault(replace(used, line=0, is_guarded=False), used.line)
+        found = (replace(at.variable(reference), line=line) for reference, line in lines.items())
+        yield FileExplained(name, file.display, tuple(found))
         for included, _ in file.includes:
             yield from self._file(included, replace(at, extra=at.extra | file.assigned), above | {name})
 
@@ -250,12 +253,6 @@ class Explainer:
     def _settle(self, step: Step) -> float | None:
         compiled = self.scene.compiled(step.address)
         return compiled.settle_s if isinstance(compiled, CompiledStep) else None
-
-
-def _with_note(variable: Variable) -> Variable:
-    if variable.note or variable.layers or variable.later:
-        return variable
-    return replace(variable, note="nothing gives it; the template may have a default")
 
 
 def _setting(name: str, value: object) -> object:

@@ -44,7 +44,7 @@ class Layers:
         """What a name comes to and where from."""
         name = ".".join((reference.root, *reference.fields))
         if reference.root in self.extra:
-            return Variable(name, None, (Layer(Level.ENGINE, None, place="given by the action", won=True),))
+            return Variable(name, None, note="given by the action, or by the file that includes this one")
         layers = tuple(self._won(list(self._layers(reference))))
         try:
             value = self._value(reference)

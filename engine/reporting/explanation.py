@@ -134,17 +134,17 @@ class _Text:
         lines = template.rstrip("\n").splitlines()
         yield from (f"{' ' * indent}{self.paint('dim', printable(line))}" for line in lines)
 
-    def _variable(self, variable: Variable, indent: int) -> Iterator[str]:
-        pad = " " * indent
+    def _variable(self, variable: Variable, indent: int, mark: str = "") -> Iterator[str]:
+        pad, named = " " * indent, f"{mark}{printable(variable.name)}"
         value = f"known after {variable.later}" if variable.later else self._shown(variable.value)
         if variable.value is None and not variable.later:
             value = variable.note or "(none)"
         note = f" ({variable.note})" if variable.note and variable.value is not None else ""
         layers = list(reversed(variable.layers))
         if len(layers) == 1:
-            yield f"{pad}{printable(variable.name)} = {value}{note}  {self._layer(layers[0], with_value=False)}"
+            yield f"{pad}{named} = {value}{note}  {self._layer(layers[0], with_value=False)}"
             return
-        yield f"{pad}{printable(variable.name)} = {value}{note}"
+        yield f"{pad}{named} = {value}{note}"
         for layer in layers:
             # An input without a default gives nothing that could have lost.
             mark = self.paint("green", "won ") if layer.won else self.paint("dim", "lost" if layer.value is not None else "    ")
@@ -165,7 +165,7 @@ class _Text:
             yield from self._sentence(6, file.problem)
         telling = [v for v in file.variables if self.verbose or len(v.layers) > 1]
         for variable in telling:
-            yield from self._variable(variable, 6)
+            yield from self._variable(variable, 6, f"{variable.line}: ")
         others = [v.name for v in file.variables if v not in telling]
         if others:
             yield from self._sentence(6, f"uses {', '.join(others)}; -v shows where each is from")

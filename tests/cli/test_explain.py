@@ -290,3 +290,11 @@ def test_explaining_leaves_no_trace(project: Path) -> None:
     """It opens no journal and makes no key: as a process of its own, in a project that nothing was planned in."""
     switchover(project, "explain", "files/write[north]", "-i", "inventories/acme").must(0)
     assert not (project / ".switchover").exists()
+
+
+def test_a_value_is_shown_as_the_action_takes_it(project: Path) -> None:
+    """A number where text is declared arrives as text; also for an item that is skipped."""
+    path = project / "runbooks" / "sites.yml"
+    old = 'path: "/srv/{{ region }}/{{ item.name }}"'
+    path.write_text(path.read_text(encoding="utf-8").replace(old, 'path: "{{ item.size | int }}"'), encoding="utf-8")
+    assert [field(explained(project, f"files/write[{key}]"), "with.path")["value"] for key in ("north", "south")] == ["20", "5"]

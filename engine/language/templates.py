@@ -10,7 +10,7 @@ an empty string. Secrets come out in clear, because a phone's file needs them; w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from jinja2.runtime import Context as JinjaContext
 from jinja2.runtime import new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from engine.language.condition_parts import spelled
 from engine.language.nearest import did_you_mean
 from engine.language.template_code import DirectCode
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
@@ -118,6 +119,20 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Operand:
+    """A condition, or a part of one that is joined with others. ``joined``: ``and``, ``or``, ``not``; empty for what is not
+    taken apart any further."""
+
+    words: str
+    condition: Condition
+    joined: str = ""
+    parts: tuple[Operand, ...] = ()
+
+
+_JOINS: Mapping[type[nodes.Node], str] = {nodes.And: "and", nodes.Or: "or", nodes.Not: "not"}
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateFile:
     """A template file: its text, the names it takes from outside, the files it includes or extends (each with the line), and the
     names it sets, which those see."""
@@ -172,6 +187,25 @@ class Templates:
             raise InvalidInput([yaml_diagnostic(words, source, path, 1)])
         references = references_in(tree)
         return Condition(_at_yaml(lambda context: bool(evaluate(context)), source, path, references), references)
+
+    def compile_operands(self, expression: str, source: SourceMap, path: DataPath) -> Operand:
+        """A ``when`` or ``where`` taken apart, each part of it a condition of its own. Raises as ``compile_condition`` does."""
+        tree = self._parse("{{ " + expression.rstrip("\n") + " }}", source, path)
+        node = whole_expression(tree)
+        if node is None:
+            return Operand(expression.strip(), self.compile_condition(expression, source, path))
+        return replace(self._operand(node, source, path), words=expression.strip())
+
+    def _operand(self, node: nodes.Expr, source: SourceMap, path: DataPath) -> Operand:
+        tree = nodes.Template([nodes.Output([node], lineno=node.lineno)], lineno=1)
+        tree.set_environment(self._values)
+        evaluate, references = self._native(tree, source, path), references_in(tree)
+        assert evaluate is not None  # noqa: S101  # it is one whole expression
+        run = evaluate
+        condition = Condition(_at_yaml(lambda context: bool(run(context)), source, path, references), references)
+        joined = _JOINS.get(type(node), "")
+        inner = [node.node] if isinstance(node, nodes.Not) else _flattened(node, type(node)) if joined else []
+        return Operand(spelled(node), condition, joined, tuple(self._operand(part, source, path) for part in inner))
 
     def _text(self, raw: str, source: SourceMap, path: DataPath) -> Compiled:
         ready = self._ready.get(raw)
@@ -305,6 +339,13 @@ class _FileLoader(BaseLoader):
 def has_template(text: str) -> bool:
     """Whether a text holds anything to render."""
     return "{{" in text or "{%" in text
+
+
+def _flattened(node: nodes.Node, kind: type[nodes.Node]) -> list[nodes.Expr]:
+    """``a and b and c`` as three, though it is written as two in two."""
+    if isinstance(node, kind) and isinstance(node, nodes.And | nodes.Or):
+        return [*_flattened(node.left, kind), *_flattened(node.right, kind)]
+    return [node] if isinstance(node, nodes.Expr) else []
 
 
 def _is_escaped(name: str | None) -> bool:

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("engine.cli.init", "Start a project folder of your own."),
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
     "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
+    "policy": ("engine.cli.policy", "What the policy would decide now, without applying anything."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),

@@ -239,21 +239,36 @@ def _is_of(file: str, paths: Sequence[str]) -> bool:
 
 
 def _count(demand: Demand, commit: Commit, facts: Facts, reviews: Mapping[str, frozenset[str]]) -> int:
-    """How many different people of the roles reviewed a commit, its authors apart. Neither one person under two names nor one
-    name with two addresses counts twice."""
-    counted = [
-        (str(facts.people[role].get("name", role)).casefold(), mails_of(facts.people[role]) & reviews[commit.id])
-        for role in demand.by if role in facts.people and not mails_of(facts.people[role]) & commit.authors
-    ]
-    names = {name for name, mails in counted if mails}
-    return min(len(names), len({mail for _, mails in counted for mail in mails}))
+    """How many different people of the roles reviewed a commit, its authors apart. Who holds two roles counts once."""
+    counted = set()
+    for role in demand.by:
+        mails = addresses(role, facts.people)
+        if mails & reviews[commit.id] and not mails & commit.authors:
+            counted.add(mails)
+    return len(counted)
+
+
+def addresses(role: str, people: Mapping[str, Mapping[str, object]]) -> frozenset[str]:
+    """All addresses of whoever holds a role: also those that stand at another role, by the same name or a common address."""
+    names = {_name(role, people)}
+    found = set(mails_of(people.get(role, {})))
+    while True:
+        same = [other for other in people if _name(other, people) in names or mails_of(people[other]) & found]
+        more = found.union(*(mails_of(people[other]) for other in same))
+        if more == found:
+            return frozenset(found)
+        found, names = more, names | {_name(other, people) for other in same}
+
+
+def _name(role: str, people: Mapping[str, Mapping[str, object]]) -> str:
+    return str(people.get(role, {}).get("name", role)).casefold()
 
 
 def _own(demand: Demand, commit: Commit, facts: Facts, reviews: Mapping[str, frozenset[str]]) -> str:
     """Who reviewed what they wrote."""
     own = [
         str(facts.people[role].get("name", role)) for role in demand.by
-        if role in facts.people and mails_of(facts.people[role]) & commit.authors & reviews[commit.id]
+        if (mails := addresses(role, facts.people)) & commit.authors and mails & reviews[commit.id]
     ]
     return f" (by {own[0]}, who does not count as their own reviewer)" if own else ""
 
@@ -261,7 +276,7 @@ def _own(demand: Demand, commit: Commit, facts: Facts, reviews: Mapping[str, fro
 def _approvers(demand: Demand, facts: Facts, reviews: Mapping[str, frozenset[str]]) -> Iterator[Approver]:
     commits = of_its_own(facts)
     for role in demand.by:
-        mails = mails_of(facts.people.get(role, {}))
+        mails = addresses(role, facts.people)
         of = [commit for commit in commits if mails & reviews[commit.id] and not mails & commit.authors]
         if of:
             mail = min(mails & frozenset().union(*(reviews[commit.id] for commit in of)))

@@ -43,7 +43,7 @@ def test_a_bad_policy_tells_all_its_problems_in_these_words(case: str) -> None:
     assert shown == expected.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "switchover_policy: 1", "rules: 7", "switchover_policy: 1\nrules: []", "a: [", "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "switchover_policy: 1", "rules: 7", "switchover_policy: 1\nrules: []", "a: [", "\0"])
 def test_what_is_no_policy_is_refused_in_words(text: str) -> None:
     assert problems_of(text.encode())
     assert problems_of(b"\xff\xfe" + text.encode("utf-16-le"))

@@ -18,7 +18,7 @@ from engine.wiring.journals import open_journal
 from engine.wiring.loading import Named, load
 from engine.wiring.order import Override
 from engine.wiring.policing import Checked, Subject, check, enforce, may_override
-from engine.wiring.policy_in_force import check_names, in_force
+from engine.wiring.policy_in_force import check_draft, check_names, in_force
 
 FORMAT = "switchover.policy/1"
 REFUSED = 4
@@ -32,7 +32,7 @@ REFUSED = 4
 def command(runbook: Path | None, inventory: Path | None, given: tuple[str, ...], output: str) -> int:
     """Show the policy in force; with RUNBOOK and -i, what it would decide if that were applied now. Exits with 4 if refused.
 
-    Nothing is applied, and no system is reached for.
+    Nothing is applied, and no system is reached for. Without RUNBOOK a policy.yml that is being written is checked too.
     """
     project = find_project(runbook)
     if runbook is None:
@@ -52,7 +52,8 @@ def _shown(project: Project, output: str) -> int:
     found = in_force(project)
     if found is None:
         return _no_policy(output)
-    check_names(project, found, {})
+    check_names(project, found.policy, found, {})
+    check_draft(project, found)
     if output == "json":
         data_json({"format": FORMAT, "policy": found.where, "commit": found.commit, "notes": found.notes,
                    "rules": policy_data(found.policy), "overrides": found.policy.overridden_by})

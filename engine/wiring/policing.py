@@ -69,7 +69,7 @@ def check(project: Project, subject: Subject, journal: Journal | None) -> Checke
     if found is None:
         return None
     people = _people(found, subject.loaded)
-    check_names(project, found, people, subject.loaded.runbook.name)
+    check_names(project, found.policy, found, people, subject.loaded.runbook.name)
     facts = _Gathering(project, subject, journal, found).facts(people)
     return Checked(found, facts, decide(found.policy, facts))
 

@@ -97,16 +97,27 @@ def _beside(name: str, file: str) -> str:
     return (PurePosixPath(name).parent / file).as_posix()
 
 
-def check_names(project: Project, found: InForce, customer: Mapping[str, object], runbook: str = "") -> None:
-    """Raises ``InvalidInput`` for runbooks and roles that the policy names and nobody has. ``customer``: roles of the inventory
+def check_draft(project: Project, found: InForce) -> None:
+    """Raises ``InvalidInput`` for what is wrong with the tree's own policy, which may be another than the one in force."""
+    top = project.root if found.history is None else found.history.top
+    folders = (folder for folder in (project.root, *project.root.parents) if folder.is_relative_to(top))
+    path = next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    if path is not None:
+        check_names(project, read_policy(path.read_bytes(), project.display(path)), found, {})
+
+
+def check_names(
+    project: Project, policy: Policy, found: InForce, customer: Mapping[str, object], runbook: str = ""
+) -> None:
+    """Raises ``InvalidInput`` for runbooks and roles that a policy names and nobody has. ``customer``: roles of the inventory
     at hand; ``runbook``: the name of the runbook at hand."""
     names = {runbook, *_names_here(project)} - {""}
     roles = {*customer, *_roles_here(project)}
-    if policy_problems(found.policy, names, roles):
+    if policy_problems(policy, names, roles):
         # Both are looked for on the reviewed branch too: a tree that lacks one there must not make the policy invalid.
         names |= set(_names_there(project, found))
         roles |= set(_roles_there(project, found))
-    problems = policy_problems(found.policy, names, roles)
+    problems = policy_problems(policy, names, roles)
     if problems:
         raise InvalidInput(problems)
 

@@ -164,7 +164,8 @@ def test_authors_and_reviewers_are_told_by_their_addresses(at: Place) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "Reviewed-by: Lena <lena@example.net>\n\nand some more text", "A change\n\nI asked Reviewed-by: Lena <lena@example.net> for it",
+    "Reviewed-by: Lena <lena@example.net>\n\nand some more text",
+    "A change\n\nI asked Reviewed-by: Lena <lena@example.net> for it",
     "A change\n\nReviewed-by: Lena", "A change\n\n> Reviewed-by: Lena <lena@example.net>",
     "A\x01\x1f\x1eReviewed-by: Lena <lena@example.net>",
 ])

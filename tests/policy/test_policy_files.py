@@ -18,6 +18,7 @@ from engine.model.policy import risks_of
 from engine.model.review import Level, Risk
 from engine.project import shipped
 from engine.reporting.diagnostics import format_diagnostics
+from tests.house.shell_lines import named_file
 
 HERE = Path(__file__).parent
 CASES = sorted(folder.name for folder in (HERE / "cases").iterdir() if (folder / "policy.yml").exists())
@@ -53,6 +54,12 @@ def test_the_schema_offers_the_risk_classes_and_levels_there_are() -> None:
     schema = json.loads((shipped("schemas") / "policy.json").read_text(encoding="utf-8"))
     assert schema["$defs"]["risk"]["enum"] == [risk.value for risk in Risk]
     assert schema["$defs"]["demand"]["properties"]["levels"]["items"]["enum"] == [level.value for level in Level]
+
+
+def test_the_policy_of_the_documentation_is_valid() -> None:
+    policy = read_policy(named_file("policy.yml").text.encode(), "policy.yml")
+    assert policy_problems(policy, ["try-x"], []) == []
+    assert [rule.name for rule in policy.rules_for(["hosted-pbx-cutover"])] == ["production"]
 
 
 def test_levels_mean_all_their_classes_beside_those_that_are_named() -> None:

@@ -6,7 +6,7 @@ It is the one on the reviewed branch: a change of it in an unreviewed tree is to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from engine.language.policy_reader import name_in, people_in, policy_problems, read_policy
@@ -36,6 +36,8 @@ class InForce:
     history: History | None
     no_history: str = ""
     """Why there is no repository to ask, as a sentence."""
+    folder: str = "."
+    """Where it stands, from the repository's top: it speaks of every project below."""
 
 
 def in_force(project: Project) -> InForce | None:
@@ -76,7 +78,8 @@ def _reviewed(project: Project, history: History, ref: str, folders: Sequence[Pa
         differs = f"{FILE} is {what} here: what stands on {branch} counts, until that is reviewed."
         policy = read_policy(there, project.display(path) if same else f"{branch}:{name}")
         signers = history.content(commit, _beside(name, policy.allowed_signers)) or b"" if policy.allowed_signers else None
-        return InForce(policy, f"{branch}:{name}", commit, branch, signers, () if same else (differs,), history)
+        below = PurePosixPath(name).parent.as_posix()
+        return InForce(policy, f"{branch}:{name}", commit, branch, signers, () if same else (differs,), history, folder=below)
     return None
 
 
@@ -90,7 +93,8 @@ def _unreviewed(project: Project, history: History, ref: str | None, folders: Se
     file = path.parent / policy.allowed_signers
     signers = (file.read_bytes() if file.is_file() else b"") if policy.allowed_signers else None
     note = f"{FILE} counts as it stands here: {why}."
-    return InForce(policy, FILE, "", short(ref or ""), signers, (note,), history)
+    below = PurePosixPath(history.inside(path) or FILE).parent.as_posix()
+    return InForce(policy, FILE, "", short(ref or ""), signers, (note,), history, folder=below)
 
 
 def _beside(name: str, file: str) -> str:
@@ -114,16 +118,17 @@ def check_names(
     names = {runbook, *_names_here(project)} - {""}
     roles = {*customer, *_roles_here(project)}
     if policy_problems(policy, names, roles):
-        # Both are looked for on the reviewed branch too: a tree that lacks one there must not make the policy invalid.
-        names |= set(_names_there(project, found))
-        roles |= set(_roles_there(project, found))
+        # Both are looked for where the policy stands too: a tree that lacks one there must not make the policy invalid, and a
+        # policy may speak of several projects.
+        names |= set(_names_there(found))
+        roles |= set(_roles_there(found))
     problems = policy_problems(policy, names, roles)
     if problems:
         raise InvalidInput(problems)
 
 
 def _names_here(project: Project) -> Iterable[str]:
-    for path in sorted((project.root / "runbooks").glob("*.yml")):
+    for path in sorted((project.root / "runbooks").rglob("*.yml")):
         name = name_in(path.read_bytes(), path.name)
         yield name or path.stem
 
@@ -133,21 +138,22 @@ def _roles_here(project: Project) -> Iterable[str]:
         yield from people_in(path.read_bytes(), path.name)
 
 
-def _names_there(project: Project, found: InForce) -> Iterable[str]:
-    for path, content in _there(project, found, "runbooks"):
-        if path.suffix == ".yml":
-            yield name_in(content, path.name) or path.stem
+def _names_there(found: InForce) -> Iterable[str]:
+    for path, content in _there(found, lambda path: "runbooks" in path.parts[:-1] and path.suffix == ".yml"):
+        yield name_in(content, path.name) or path.stem
 
 
-def _roles_there(project: Project, found: InForce) -> Iterable[str]:
-    for path, content in _there(project, found, "inventories"):
-        if path.name == "inventory.yml":
-            yield from people_in(content, path.name)
+def _roles_there(found: InForce) -> Iterable[str]:
+    for path, content in _there(found, lambda path: path.name == "inventory.yml"):
+        yield from people_in(content, path.name)
 
 
-def _there(project: Project, found: InForce, folder: str) -> Iterable[tuple[Path, bytes]]:
-    if found.history is None or not found.commit:
+def _there(found: InForce, wanted: Callable[[PurePosixPath], bool]) -> Iterable[tuple[PurePosixPath, bytes]]:
+    """Files of the commit, at and below where the policy stands."""
+    history = found.history
+    commit = found.commit or (history.head().commit if history is not None else None)
+    if history is None or not commit:
         return
-    for name in found.history.names(found.commit, found.history.inside(project.root / folder) or folder):
-        if name.endswith(".yml"):
-            yield Path(name), found.history.content(found.commit, name) or b""
+    for path in map(PurePosixPath, history.names(commit, found.folder)):
+        if wanted(path):
+            yield path, history.content(commit, str(path)) or b""

@@ -184,6 +184,28 @@ def test_a_folder_made_a_project_inside_another_escapes_no_policy(at: Place) -> 
     assert "inner/runbooks/move.yml" in refused
 
 
+def test_one_policy_speaks_of_several_projects_below_it(at: Place) -> None:
+    """And knows their runbooks and people wherever one stands."""
+    for name in ("one", "two"):
+        for part in ("runbooks", "inventories", "templates"):
+            shutil.copytree(at.home / part, at.home / name / part)
+        (at.home / name / "out").mkdir()
+    at.change("two/runbooks/move.yml", "name: move", "name: other-move")
+    at.change("two/inventories/acme/inventory.yml", "  owner:", "  other_owner:")
+    eyes = "    runbooks: [other-move, move]\n    approvals: [{levels: [high], by: [other_owner]}]\n    branches"
+    at.write("policy.yml", POLICY.replace("    branches", eyes))
+    for part in ("runbooks", "inventories"):
+        shutil.rmtree(at.home / part)
+    at.commit("Two projects")
+    at.commit("Seen", "Reviewed-by: Olga Owner <olga@example.net>")
+    at.push()
+    one = Place(at.home / "one", at.server)
+    assert "for other-move, move" in one.policy().must(0).out
+    one.apply().must(0)
+    one.change("runbooks/move.yml", "title: one", "title: two")
+    assert "rule 'reviewed': one/runbooks/move.yml is not as commit" in said(one.apply().must(4))
+
+
 def test_a_new_policy_counts_before_it_is_reviewed(tmp_path: Path) -> None:
     """It can only ask for more."""
     at = place(tmp_path, None)

@@ -31,45 +31,61 @@ _WHY = {
 """git's letter for a signature -> what is wrong, in words that follow 'the commit'."""
 
 
+_USUAL = ("main", "master")
+_WHERE = ("refs/remotes/*", "refs/heads")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A branch by its full name, and its newest commit."""
+
+    ref: str
+    commit: str
+
+    @property
+    def name(self) -> str:
+        """``origin/main``, as people write it."""
+        return short(self.ref)
+
+
 @dataclass(frozen=True, slots=True)
 class History(Repository):
     """A repository that is asked who stands behind a change."""
 
     # ------------------------------------------------------------ branches
 
-    def reviewed(self) -> str | None:
-        """The reviewed branch, by its full name: the one that git's setting ``switchover.reviewed`` names, else the default one
-        of the remote, else its ``main`` or ``master`` or, where nothing is ever fetched, the local one. None when there is none.
-        Raises ``NoRevision`` when the setting names none."""
-        code, out, _ = self._ask("config", "--get", REVIEWED)
-        if code == 0 and (named := out.decode("utf-8", "replace").strip()):
-            ref = self.ref(named)
-            if not self._exists(ref):
-                raise NoRevision(
-                    f"The reviewed branch '{named}' is not here",
-                    f"git's setting {REVIEWED} names it. Fetch it with git fetch, or name another: git config {REVIEWED} BRANCH",
-                )
-            return ref
-        return next((ref for ref in self._defaults() if self._exists(ref)), None)
+    def reviewed(self) -> Branch | None:
+        """The reviewed branch: the one that git's setting ``switchover.reviewed`` names, else the default one of the remote, else
+        its ``main`` or ``master`` or, where nothing is ever fetched, the local one. None when there is none. Raises
+        ``NoRevision`` when the setting names none."""
+        named, remotes = self._settings()
+        ref = _full(named, remotes)
+        wanted = (ref,) if named else ("refs/remotes/*/HEAD", *(f"{where}/{name}" for where in _WHERE for name in _USUAL))
+        found = self._branches(wanted)
+        if named and ref not in found:
+            raise NoRevision(
+                f"The reviewed branch '{named}' is not here",
+                f"git's setting {REVIEWED} names it. Fetch it with git fetch, or name another: git config {REVIEWED} BRANCH",
+            )
+        return found[ref] if named else next((found[name] for name in _candidates(remotes) if name in found), None)
 
-    def _defaults(self) -> Iterator[str]:
-        remotes = sorted(self.remotes(), key=lambda name: (name != "origin", name))
-        for remote in remotes:
-            code, out, _ = self._ask("symbolic-ref", "--quiet", f"refs/remotes/{remote}/HEAD")
-            if code == 0:
-                yield os.fsdecode(out.strip())
-        for remote in remotes:
-            yield from (f"refs/remotes/{remote}/{name}" for name in ("main", "master"))
-        if not remotes:
-            yield from ("refs/heads/main", "refs/heads/master")
+    def _settings(self) -> tuple[str, tuple[str, ...]]:
+        """What the setting names, empty when nothing, and the names of the repositories that are fetched from."""
+        code, out, _ = self._ask("config", "-z", "--get-regexp", r"^(switchover\.reviewed|remote\..*\.url)$")
+        entries = [entry.partition("\n") for entry in os.fsdecode(out).split("\0")] if code == 0 else []
+        named = [value.strip() for key, _, value in entries if key == REVIEWED]
+        remotes = {key.removeprefix("remote.").removesuffix(".url") for key, _, _ in entries if key != REVIEWED}
+        return (named or [""])[-1], tuple(sorted(remotes, key=lambda name: (name != "origin", name)))
 
-    def remotes(self) -> tuple[str, ...]:
-        """Names of the repositories that are fetched from."""
-        return tuple(os.fsdecode(self._ask("remote")[1]).split())
+    def _branches(self, patterns: Sequence[str]) -> dict[str, Branch]:
+        """By full name; a default branch by that of its remote's HEAD."""
+        out = self._must("for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)", *patterns)
+        rows = (line.split("\0") for line in os.fsdecode(out).splitlines())
+        return {name: Branch(aim or name, commit) for name, commit, aim in rows}
 
     def ref(self, name: str) -> str:
         """A branch's full name: what begins with a remote's name is one as it was fetched, anything else one of this clone."""
-        return f"refs/remotes/{name}" if name.partition("/")[0] in self.remotes() else f"refs/heads/{name}"
+        return _full(name, self._settings()[1])
 
     def branches(self, pattern: str, containing: str = "") -> tuple[str, ...]:
         """Branches that a name or pattern means, in short; only those in whose history a commit is, when one is given."""
@@ -83,9 +99,6 @@ class History(Repository):
         return tuple(short(name) for name in os.fsdecode(
             self._must("for-each-ref", "--format=%(refname)", "refs/remotes", "refs/heads")
         ).splitlines())
-
-    def _exists(self, ref: str) -> bool:
-        return self._ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")[0] == 0
 
     # ------------------------------------------------------------ files
 
@@ -205,6 +218,18 @@ class History(Repository):
         if b"allowedSignersFile" in told:
             return Signed(good=False, why="has a signature, and git knows no allowed signers to check it by")
         return Signed(good=False, signer=signer, why=_WHY.get(letter, f"has a signature that cannot be checked ({said})"))
+
+
+def _full(name: str, remotes: Sequence[str]) -> str:
+    return f"refs/remotes/{name}" if name.partition("/")[0] in remotes else f"refs/heads/{name}"
+
+
+def _candidates(remotes: Sequence[str]) -> Iterator[str]:
+    """Which branch counts as reviewed by itself, the likeliest first."""
+    yield from (f"refs/remotes/{remote}/HEAD" for remote in remotes)
+    yield from (f"refs/remotes/{remote}/{name}" for remote in remotes for name in _USUAL)
+    if not remotes:
+        yield from (f"refs/heads/{name}" for name in _USUAL)
 
 
 def short(ref: str) -> str:

@@ -171,10 +171,10 @@ class _Gathering:
         last = next(iter(_applied(self.journal, self.subject.loaded)), None)
         if last is not None:
             return self._at(history, last[1], f"applied last with success, by run {last[0]}")
-        branch = self.found.commit or (history.resolve(ref) if (ref := history.reviewed()) is not None else "")
-        fork = history.merge_base(branch, facts.commit) if branch else None
-        if fork is not None and fork != facts.commit:
-            return Base(fork, f"where it left {self.found.branch}"), ""
+        branch = history.reviewed()
+        fork = history.merge_base(branch.commit, facts.commit) if branch is not None else None
+        if branch is not None and fork is not None and fork != facts.commit:
+            return Base(fork, f"where it left {branch.name}"), ""
         before = history.before_last_change(facts.commit, facts.paths)
         if before is None:
             return None, f"There is nothing before {brief(facts.commit)} to compare it with"

@@ -15,7 +15,7 @@ from engine.model.policy import Policy
 from engine.model.values import dataclass
 from engine.project import Project
 from engine.transports.git import NoRepository
-from engine.transports.git_history import History, short
+from engine.transports.git_history import Branch, History
 
 FILE = "policy.yml"
 """At the top of a project."""
@@ -52,9 +52,9 @@ def in_force(project: Project) -> InForce | None:
         notes = (f"{error.summary}: the policy counts as it stands here.",)
         policy = read_policy(path.read_bytes(), project.display(path))
         return InForce(policy, FILE, "", "", None, notes, None, f"{error.summary}: nothing is reviewed here.")
-    ref = history.reviewed()
-    folders = _upwards(project.root, history)
-    return (_reviewed(project, history, ref, folders) if ref is not None else None) or _unreviewed(project, history, ref, folders)
+    branch, folders = history.reviewed(), _upwards(project.root, history)
+    found = _reviewed(project, history, branch, folders) if branch is not None else None
+    return found or _unreviewed(project, history, branch, folders)
 
 
 def _upwards(root: Path, history: History) -> list[Path]:
@@ -63,9 +63,9 @@ def _upwards(root: Path, history: History) -> list[Path]:
     return [folder for folder in (start, *start.parents) if folder.is_relative_to(top)]
 
 
-def _reviewed(project: Project, history: History, ref: str, folders: Sequence[Path]) -> InForce | None:
+def _reviewed(project: Project, history: History, reviewed: Branch, folders: Sequence[Path]) -> InForce | None:
     """The policy as it stands on the reviewed branch."""
-    commit, branch = history.resolve(ref), short(ref)
+    commit, branch = reviewed.commit, reviewed.name
     for folder in folders:
         path = folder / FILE
         name = history.inside(path) or FILE
@@ -83,18 +83,18 @@ def _reviewed(project: Project, history: History, ref: str, folders: Sequence[Pa
     return None
 
 
-def _unreviewed(project: Project, history: History, ref: str | None, folders: Sequence[Path]) -> InForce | None:
+def _unreviewed(project: Project, history: History, reviewed: Branch | None, folders: Sequence[Path]) -> InForce | None:
     """The policy of the tree, where the reviewed branch has none."""
     path = next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
     if path is None:
         return None
     policy = read_policy(path.read_bytes(), project.display(path))
-    why = f"it is not on {short(ref)} yet" if ref is not None else "no branch of this repository counts as reviewed"
+    why = f"it is not on {reviewed.name} yet" if reviewed is not None else "no branch of this repository counts as reviewed"
     file = path.parent / policy.allowed_signers
     signers = (file.read_bytes() if file.is_file() else b"") if policy.allowed_signers else None
     note = f"{FILE} counts as it stands here: {why}."
     below = PurePosixPath(history.inside(path) or FILE).parent.as_posix()
-    return InForce(policy, FILE, "", short(ref or ""), signers, (note,), history, folder=below)
+    return InForce(policy, FILE, "", reviewed.name if reviewed is not None else "", signers, (note,), history, folder=below)
 
 
 def _beside(name: str, file: str) -> str:

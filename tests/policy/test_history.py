@@ -21,6 +21,11 @@ def history(at: Place) -> History:
     return History(History.open(at.home).top)
 
 
+def reviewed(at: Place) -> str | None:
+    found = history(at).reviewed()
+    return None if found is None else found.ref
+
+
 def key(folder: Path, name: str) -> Path:
     """A signing key of somebody."""
     path = folder / name
@@ -45,16 +50,16 @@ def signer(by: Path, mail: str, options: str = "") -> bytes:
 
 def test_the_reviewed_branch_is_the_one_that_was_fetched(at: Place) -> None:
     """Not the local one, which anybody commits to."""
-    assert history(at).reviewed() == "refs/remotes/origin/main"
+    assert reviewed(at) == "refs/remotes/origin/main"
     git(at.home, "push", "--quiet", "origin", "HEAD:trunk")
     git(at.home, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
-    assert history(at).reviewed() == "refs/remotes/origin/trunk"
+    assert reviewed(at) == "refs/remotes/origin/trunk"
 
 
 def test_a_setting_outside_the_tree_names_another(at: Place) -> None:
     git(at.home, "push", "--quiet", "origin", "HEAD:trunk")
     git(at.home, "config", "switchover.reviewed", "origin/trunk")
-    assert history(at).reviewed() == "refs/remotes/origin/trunk"
+    assert reviewed(at) == "refs/remotes/origin/trunk"
     git(at.home, "config", "switchover.reviewed", "origin/trnk")
     with pytest.raises(NoRevision, match="'origin/trnk' is not here"):
         history(at).reviewed()
@@ -62,9 +67,9 @@ def test_a_setting_outside_the_tree_names_another(at: Place) -> None:
 
 def test_without_a_remote_the_local_main_counts_and_without_that_none(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "-b", "main")
-    assert history(Place(tmp_path, tmp_path)).reviewed() is None
+    assert reviewed(Place(tmp_path, tmp_path)) is None
     git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "Begin")
-    assert history(Place(tmp_path, tmp_path)).reviewed() == "refs/heads/main"
+    assert reviewed(Place(tmp_path, tmp_path)) == "refs/heads/main"
 
 
 def test_neither_a_tag_nor_a_local_branch_passes_for_one_that_was_fetched(at: Place) -> None:

@@ -65,13 +65,19 @@ def _as_data(policy: Policy, finding: Finding) -> Mapping[str, object]:
 
 def check(project: Project, subject: Subject, journal: Journal | None) -> Checked | None:
     """Holds the policy in force against what is to be applied; None when there is no policy. Raises as ``in_force`` does."""
-    found = in_force(project)
+    found = in_force(project) or _where_it_lies(project, subject.loaded.named.runbook)
     if found is None:
         return None
     people = _people(found, subject.loaded)
     check_names(project, found.policy, found, people, subject.loaded.runbook.name)
     facts = _Gathering(project, subject, journal, found).facts(people)
     return Checked(found, facts, decide(found.policy, facts))
+
+
+def _where_it_lies(project: Project, runbook: Path) -> InForce | None:
+    """The policy of another project that the runbook is in: standing elsewhere when one applies it escapes nothing."""
+    folder = runbook.resolve().parent
+    return None if folder.is_relative_to(project.root) else in_force(Project(folder, project.state))
 
 
 def _people(found: InForce, loaded: Loaded) -> Mapping[str, Mapping[str, object]]:
@@ -228,6 +234,8 @@ def _reasons(review: Review) -> Mapping[Risk, tuple[str, ...]]:
 
 
 def _uncompared(review: Review) -> str:
+    if not review.runbooks:
+        return "It is on neither side of the comparison"
     for runbook in review.runbooks:
         if runbook.invalid:
             return f"{runbook.path} could not be compared, because its {runbook.invalid[0][0]} side is not valid"

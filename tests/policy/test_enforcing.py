@@ -155,6 +155,11 @@ def test_a_change_of_the_policy_that_is_not_reviewed_loosens_nothing(at: Place, 
     assert "here: what stands on origin/main counts, until that is reviewed" in refused
 
 
+def test_line_ends_of_windows_make_no_other_policy(at: Place) -> None:
+    (at.home / "policy.yml").write_bytes(POLICY.replace("\n", "\r\n").encode())
+    assert "another" not in at.apply().must(0).err
+
+
 def test_people_are_those_of_the_reviewed_branch(at: Place) -> None:
     """Nobody makes himself director in the tree."""
     at.change("inventories/acme/inventory.yml", "logins: [nobody-has-this-account]", f"logins: [{ME}]")
@@ -182,6 +187,18 @@ def test_a_folder_made_a_project_inside_another_escapes_no_policy(at: Place) -> 
     refused = said(Place(inner, at.server).apply().must(4))
     assert "rule 'reviewed': " in refused
     assert "inner/runbooks/move.yml" in refused
+
+
+def test_standing_in_another_project_escapes_no_policy(at: Place, tmp_path: Path) -> None:
+    at.change("runbooks/move.yml", "title: one", "title: two")
+    elsewhere = Place(tmp_path / "elsewhere", at.server)
+    (elsewhere.home / "runbooks").mkdir(parents=True)
+    (elsewhere.home / "out").mkdir()
+    shutil.copytree(at.home / "templates", elsewhere.home / "templates")
+    named = (str(at.home / "runbooks/move.yml"), "-i", str(at.home / "inventories/acme"))
+    refused = said(elsewhere.run("apply", *named, "--yes").must(4))
+    assert "runbooks/move.yml" in refused
+    assert "elsewhere/templates/page.html.j2" in refused
 
 
 def test_one_policy_speaks_of_several_projects_below_it(at: Place) -> None:
@@ -425,7 +442,10 @@ def test_the_way_back_is_never_refused(at: Place) -> None:
     at.apply().must(0)
     at.change("runbooks/move.yml", "title: one", "title: two")
     at.change("policy.yml", "reviewed", "other")
-    at.run("rollback", newest(at), "--yes").must(0)
+    run = newest(at)
+    at.run("rollback", run, "--limit", "[one]", "--yes").must(0)
+    at.run("rollback", run, "--out", "back.plan").must(0)
+    at.run("apply", "back.plan", "--yes").must(0)
     assert list((at.home / "out").iterdir()) == []
 
 

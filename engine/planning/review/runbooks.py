@@ -9,9 +9,10 @@ from datetime import date
 from engine.model.inventory import Inventory
 from engine.model.review import Difference, Level, Risk
 from engine.model.runbook import Block, Runbook, Step
-from engine.model.source import DataPath
+from engine.model.source import DataPath, Span
 from engine.model.values import dataclass
 from engine.planning.review.header import compare_header
+from engine.planning.review.inventories import Inventories, used_by
 from engine.planning.review.limits import compare_fan_out
 from engine.planning.review.order import compare_order
 from engine.planning.review.pairing import Pair, Pairing, pair_up
@@ -47,6 +48,8 @@ class Comparison:
     traits: Traits
     today: date
     found: list[Difference] = field(default_factory=list)
+    covered: set[tuple[str, str]] = field(default_factory=set)
+    """(Collection, key) of items of whom a finding says that they enter or leave."""
 
     def differences(self) -> tuple[Difference, ...]:
         """All of them, the weightiest first, and of one class in the order they stand."""
@@ -88,6 +91,7 @@ class Comparison:
                 renamed = Verdict(Risk.WORDING, "group-renamed", reason, then.name, now.name, ("name",))
                 self._add(renamed, address, (*now.path, "name"))
         self._scopes(pairing)
+        self._inventories(pairing)
 
     def _scopes(self, pairing: Pairing) -> None:
         """Who enters and leaves, once for all blocks for which it is the same."""
@@ -105,8 +109,20 @@ class Comparison:
                 found.setdefault((items, entered, left), {})[_address_of(now)] = (*now.path, key)
         for (items, entered, left), blocks in found.items():
             labels = {**labels_of(self.old.inventory, items), **labels_of(self.new.inventory, items)}
+            self.covered.update((items, key) for key in (*entered, *left))
             for verdict in told_of_scope(entered, left, items, labels):
                 self._add(verdict, _address_of_all(tuple(blocks)), next(iter(blocks.values())))
+
+    def _inventories(self, pairing: Pairing) -> None:
+        if self.old.inventory is None or self.new.inventory is None:
+            return
+        fresh = [(self.new, place.block) for place in pairing.added]
+        gone = [(self.old, place.block) for place in pairing.removed]
+        covered = {(block.fan_out.for_each or "", key) for side, block in (*fresh, *gone) for key in side.keys(block) or ()}
+        used = used_by(self.old.runbook, self.new.runbook)
+        compared = Inventories(self.old.inventory, self.new.inventory, used, frozenset(covered | self.covered), self.today)
+        for placed in compared.differences():
+            self.found.append(_difference(placed.verdict, placed.address, placed.span))
 
     def _windows(self, pairing: Pairing) -> None:
         calendars = [None if side.inventory is None else side.inventory.calendars for side in (self.old, self.new)]
@@ -136,10 +152,13 @@ class Comparison:
 
     def _add(self, verdict: Verdict, address: str, path: DataPath, *, on_old: bool = False) -> None:
         document = (self.old if on_old else self.new).runbook.document
-        self.found.append(Difference(
-            verdict.risk, verdict.kind, address, verdict.reason, verdict.before, verdict.after, verdict.detail,
-            document.source.value(path),
-        ))
+        self.found.append(_difference(verdict, address, document.source.value(path)))
+
+
+def _difference(verdict: Verdict, address: str, span: Span) -> Difference:
+    return Difference(
+        verdict.risk, verdict.kind, address, verdict.reason, verdict.before, verdict.after, verdict.detail, span
+    )
 
 
 _WEIGHT = {level: index for index, level in enumerate(Level)}

@@ -61,5 +61,16 @@ def test_a_case_is_decided_as_its_file_says(path: Path) -> None:
     assert sorted({approver.name for approver in verdict.approvers}) == raw.get("approvers", [])
 
 
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_another_rule_loosens_nothing(path: Path) -> None:
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    facts = facts_of(raw)
+    alone = decide(read_policy(yaml.safe_dump(raw["policy"]).encode(), "policy.yml"), facts)
+    for more in ({"name": "more", "dirty": True}, {"name": "more"}, {"name": "more", "runbooks": ["other-*"], "dirty": True}):
+        rules = [more, *raw["policy"]["rules"]]
+        beside = decide(read_policy(yaml.safe_dump({**raw["policy"], "rules": rules}).encode(), "policy.yml"), facts)
+        assert {(f.rule, f.says) for f in alone.broken} <= {(f.rule, f.says) for f in beside.broken}
+
+
 def test_there_are_cases() -> None:
     assert len(CASES) > 20

@@ -19,6 +19,7 @@ from engine.model.review import Level, Risk
 from engine.project import shipped
 from engine.reporting.diagnostics import format_diagnostics
 from tests.house.shell_lines import named_file
+from tests.support.cli import in_process
 
 HERE = Path(__file__).parent
 CASES = sorted(folder.name for folder in (HERE / "cases").iterdir() if (folder / "policy.yml").exists())
@@ -60,6 +61,11 @@ def test_the_policy_of_the_documentation_is_valid() -> None:
     policy = read_policy(named_file("policy.yml").text.encode(), "policy.yml")
     assert policy_problems(policy, ["try-x"], []) == []
     assert [rule.name for rule in policy.rules_for(["hosted-pbx-cutover"])] == ["production"]
+
+
+def test_the_schema_is_printed_for_editors_like_the_others(tmp_path: Path) -> None:
+    assert in_process(tmp_path, "schema", "policy").must(0).json["title"] == "Policy"
+    assert "policy" in in_process(tmp_path, "schema").must(0).out.split()
 
 
 def test_levels_mean_all_their_classes_beside_those_that_are_named() -> None:

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("engine.cli.resume", "Go on with a run that stopped or died."),
     "retry": ("engine.cli.retry", "Try again what failed in a run, and only that."),
     "amend": ("engine.cli.amend", "Go over to a new revision of a run's runbook; what is done stays."),
+    "policy": ("engine.cli.policy", "What the policy would decide now, without applying anything."),
     "inbox": ("engine.cli.inbox", "What waits for people: since when, until when, and what to type."),
     "approve": ("engine.cli.approve", "Agree to what a run asks for."),
     "reject": ("engine.cli.reject", "Refuse what a run asks for."),

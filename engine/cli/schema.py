@@ -15,7 +15,7 @@ from engine.project import shipped
 
 _STEPS = ("step", "lane_step", "observe")
 """What has an action and its arguments."""
-_WRITTEN = ("runbook", "inventory", "scenario")
+_WRITTEN = ("runbook", "inventory", "scenario", "policy")
 """Schemas that are written by hand."""
 
 
@@ -26,7 +26,7 @@ _WRITTEN = ("runbook", "inventory", "scenario")
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write, instead of the engine's own."
 )
 def command(name: str | None, write: bool, folder: Path | None) -> int:
-    """Print the schema NAME: runbook, inventory, scenario, editor, or an action such as phone.config. Without NAME, list them."""
+    """Print the schema NAME: runbook, inventory, scenario, policy, editor, or an action such as phone.config; or list them."""
     generated = generated_schemas()
     if write:
         target = folder or shipped("schemas")

@@ -19,6 +19,9 @@ from engine.model.diagnostic import InvalidInput
 
 REPOSITORY = Path(__file__).parents[2]
 CASES = sorted((Path(__file__).parent / "cases_layout").glob("*.yml"))
+SHIPPED = sorted(
+    path for folder in ("runbooks", "inventories", "tests/scenarios") for path in (REPOSITORY / folder).rglob("*.yml")
+)
 TESTS = sorted((REPOSITORY / "tests").rglob("*.yml"))
 
 
@@ -31,6 +34,13 @@ def test_each_case_is_laid_out_as_written(case: Path) -> None:
     """Each file holds a text, a line of ``=``, and that text in its one layout, which is left as it is."""
     before, after = re.split(r"^=+\n", case.read_text(), flags=re.MULTILINE)
     assert (canonical(before, "f.yml"), canonical(after, "f.yml")) == (after, after)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_what_is_shipped_is_in_its_layout(path: Path) -> None:
+    """Operators begin with these files, and their first ``fmt`` leaves them as they are."""
+    text = path.read_text(encoding="utf-8")
+    assert canonical(text, path.name) == text
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -84,7 +84,7 @@ def _lay_out(tree: Tree) -> str:
     root = tree.root
     writer = _Writer([*(line.rstrip() for line in tree.prologue.split("\n") if tree.prologue)])
     if isinstance(root.value, Collection):
-        keys = frozenset(entry.key.text for entry in root.value.entries if entry.key is not None)
+        keys = frozenset(entry.name for entry in root.value.entries)
         order = order_of_root(keys) if root.value.is_mapping else ()
         writer.header(root, root.value)
         writer.collection(root.value, 0, order)
@@ -159,7 +159,7 @@ class _Writer:
             return
         self._line(indent, " ".join([name, *entry.value.properties]))
         self._add_tail(entry.tail)
-        below = order_below(order, key.text) if not entry.value.is_mapping else ()
+        below = order_below(order, entry.name) if not entry.value.is_mapping else ()
         self.collection(entry.value, indent + _STEP, below, apart=below == PHASE)
 
     def _item(self, entry: Entry, indent: int, order: tuple[str, ...]) -> None:
@@ -221,7 +221,7 @@ def _ordered(entries: list[Entry], order: tuple[str, ...]) -> list[Entry]:
     if not order:
         return entries
     place = {key: number for number, key in enumerate(order)}
-    ordered = sorted(entries, key=lambda entry: place.get(entry.key.text if entry.key else "", len(order)))
+    ordered = sorted(entries, key=lambda entry: place.get(entry.name, len(order)))
     tied = [id(entry) for entry in entries if _places(entry)]
     return ordered if tied == [id(entry) for entry in ordered if _places(entry)] else entries
 

@@ -79,6 +79,11 @@ class Entry:
     blank: bool = False
     """Whether an empty line stands before it, below its comments."""
 
+    @property
+    def name(self) -> str:
+        """What its key says, in whatever quotes; empty for an entry of a list."""
+        return "" if self.key is None else self.key.text if self.key.value is None else self.key.value
+
 
 @dataclass(slots=True)
 class Collection:

@@ -110,6 +110,8 @@ WORDS = (
     "- x", "[a, 'b, c', {d: 1}]", "plain words, more", "!!str 12", "''", '"#"', "'-1'", "*known", "\u00fcmlaut", "'\U0001f600'",
 )
 """As written in a file. The second dash is a list within a list; ``*known`` names the anchor every document begins with."""
+KEYS = ("switchover", "phases", "steps", "title", "when", "with", "for_each", "needs", "name", "retry", "on_cancel", "own", "101")
+"""Most have a place in the order where they stand in a runbook."""
 
 
 @st.composite
@@ -118,7 +120,7 @@ def documents(draw: DrawFn) -> tuple[str, int]:
     writer = _Untidy(draw)
     writer.comments(0)
     writer.lines.append(f"first: &known {draw(st.sampled_from(('1.10', 'x', '[a]')))}")
-    writer.mapping(0, 3)
+    writer.mapping(0, 4)
     writer.comments(0)
     return "\n".join(writer.lines) + draw(st.sampled_from(("", "\n", "\n\n"))), writer.count
 
@@ -127,7 +129,7 @@ class _Untidy:
     """Writes YAML as people do: any indentation, comments anywhere, empty lines in heaps."""
 
     def __init__(self, draw: DrawFn) -> None:
-        self.draw, self.lines, self.count, self.names = draw, [""] * draw(st.integers(0, 2)), 0, 0
+        self.draw, self.lines, self.count = draw, [""] * draw(st.integers(0, 2)), 0
 
     def pick(self, *choices: str) -> str:
         return self.draw(st.sampled_from(choices))
@@ -146,23 +148,22 @@ class _Untidy:
     def tail(self) -> str:
         return " " * self.draw(st.integers(1, 4)) + self.comment() if self.chance() else self.pick("", "", "  ")
 
-    def mapping(self, indent: int, depth: int) -> None:
-        for _ in range(self.draw(st.integers(1, 3))):
+    def mapping(self, indent: int, depth: int, *taken: str) -> None:
+        names = st.lists(st.sampled_from(sorted({*KEYS} - {*taken})), min_size=1, max_size=4, unique=True)
+        for name in self.draw(names):
             self.comments(indent)
-            self.value(" " * indent + self.key(), indent, depth)
+            self.value(" " * indent + self.key(name), indent, depth)
 
-    def key(self) -> str:
-        self.names += 1
-        name = self.pick("steps", "name", "phases", "when", "k")
-        return self.pick(f"{name}{self.names}", f"'{name}{self.names}'", f'"{self.names}"') + self.pick("", "", " ") + ":"
+    def key(self, name: str) -> str:
+        return self.pick(name, f"'{name}'", f'"{name}"') + self.pick("", "", " ") + ":"
 
     def listing(self, indent: int, depth: int) -> None:
         for _ in range(self.draw(st.integers(1, 3))):
             self.comments(indent)
             if depth and self.chance(2):
                 deeper = self.draw(st.integers(1, 3))
-                self.lines.append(f"{' ' * indent}-{' ' * deeper}{self.key()} {self.pick('x', '21:00')}{self.tail()}")
-                self.mapping(indent + deeper + 1, depth - 1)
+                self.lines.append(f"{' ' * indent}-{' ' * deeper}{self.key('name')} {self.pick('x', '21:00')}{self.tail()}")
+                self.mapping(indent + deeper + 1, depth - 1, "name")
             else:
                 self.value(f"{' ' * indent}-", indent, depth)
 

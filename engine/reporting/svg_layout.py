@@ -11,6 +11,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from itertools import pairwise
 
 from engine.model.values import dataclass
 from engine.planning.outline import Node, Outline, Part, Section
@@ -107,9 +108,10 @@ def drawing_of(outline: Outline) -> Drawing:
             boxes.append(frame)
             _fill(frame, section, boxes, parts)
             top = frame.bottom + _BETWEEN
-    lines = tuple(tracks.line(parts, before, part.address) for part, before in _edges(outline))
+    lines = [tracks.line(parts, before, part.address) for part, before in _edges(outline)]
+    lines += [line for part in outline.parts() for line in _lane_lines(part, parts[part.address].box)]
     height = max(box.bottom for box in boxes) + _MARGIN
-    return Drawing(tracks.right + _MARGIN, height, outline.title, outline.size, tuple(boxes), lines)
+    return Drawing(tracks.right + _MARGIN, height, outline.title, outline.size, tuple(boxes), tuple(lines))
 
 
 def _seats(columns: Sequence[Sequence[Section]]) -> dict[str, _Seat]:
@@ -213,14 +215,23 @@ def _place(part: Part, left: float, top: float, boxes: list[Box]) -> Box:
     if not part.is_lane:
         boxes.append(_node_box(part.nodes[0], left, top))
         return boxes[-1]
-    texts = _lane_texts(part)
-    frame = Box("lane", left, top, _width_of_part(part), _height_of_part(part), texts)
-    boxes.append(frame)
-    top += len(texts) * LINE + 2 * _INSET
-    for node in part.nodes:
-        boxes.append(_node_box(node, left + _PAD, top))
-        top = boxes[-1].bottom + _GAP
+    frame = Box("lane", left, top, _width_of_part(part), _height_of_part(part), _lane_texts(part))
+    boxes += [frame, *_in_lane(part, frame)]
     return frame
+
+
+def _in_lane(part: Part, frame: Box) -> Iterator[Box]:
+    top = frame.top + len(frame.texts) * LINE + 2 * _INSET
+    for node in part.nodes:
+        box = _node_box(node, frame.left + _PAD, top)
+        yield box
+        top = box.bottom + _GAP
+
+
+def _lane_lines(part: Part, frame: Box) -> Iterator[tuple[Point, ...]]:
+    """From each step of a lane to the next."""
+    if part.is_lane:
+        yield from (((one.middle, one.bottom), (other.middle, other.top)) for one, other in pairwise(_in_lane(part, frame)))
 
 
 def _node_box(node: Node, left: float, top: float) -> Box:

@@ -126,6 +126,14 @@ def _overlap(one: Box, other: Box) -> bool:
     )
 
 
+def test_the_steps_of_a_lane_follow_each_other() -> None:
+    """An arrow from each to the next, inside the lane's frame."""
+    drawing = drawing_of(outline(ROOT / "runbooks" / "hosted-pbx-cutover.yml"))
+    (lane,) = [box for box in drawing.boxes if box.shape == "lane"]
+    inside = [line for line in drawing.lines if all(lane.top < y < lane.bottom and x == lane.middle for x, y in line)]
+    assert len(inside) == 2
+
+
 def test_a_long_runbook_fills_a_page_and_is_no_strip() -> None:
     """Sixty steps in a row go on in further columns."""
     drawing = drawing_of(outline(ROOT / "runbooks" / "saas-to-virtual-office.yml"))

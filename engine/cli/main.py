@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("engine.cli.init", "Start a project folder of your own."),
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
     "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
+    "fmt": ("engine.cli.fmt", "Lay out runbooks, inventories and scenarios alike; the meaning stays."),
+    "graph": ("engine.cli.graph", "Draw a runbook: its steps, gates and lanes, as Mermaid or SVG."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
     "explain": ("engine.cli.explain", "What an address comes to, and which file and line set each value."),
     "show": ("engine.cli.show", "Show a saved plan."),
@@ -92,8 +94,8 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode), 3 invalid input, 4 stale plan or lock "
-    "held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode, fmt --check), 3 invalid input, 4 stale plan "
+    "or lock held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="switchover")
 def cli() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from engine.actions.catalog import catalog
 from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import load_runbook
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
+from engine.model.plan import Effect
+from engine.model.runbook import Runbook
 from engine.model.values import dataclass
-from engine.planning.lint.rule import Found, held_to
+from engine.planning.lint.rule import ActionFacts, Found, Subject, held_to
 from engine.planning.lint.rules import RULES
+from engine.ports import Action
 from engine.project import Project
 from engine.wiring.loading import check_runbook_files, existing
 
@@ -49,4 +54,16 @@ def _linted(project: Project, path: Path, inventory: Inventory | None) -> Linted
         runbook = load_runbook(path, project.display(path))
     except InvalidInput as error:
         return Linted(path, error.diagnostics, ())
-    return Linted(path, (), tuple(held_to(RULES, runbook, inventory)))
+    return Linted(path, (), tuple(held_to(RULES, Subject(runbook, inventory, facts_of(runbook)))))
+
+
+def facts_of(runbook: Runbook) -> dict[str, ActionFacts]:
+    """What rules have to know of the actions a runbook uses."""
+    actions = catalog(runbook.actions())
+    return {name: _facts(actions[name]) for name in set(runbook.actions()) if name in actions}
+
+
+def _facts(action: Action[Any, Any]) -> ActionFacts:
+    unseen = getattr(action, "unseen", None)
+    undoable = action.effect is not Effect.READS and hasattr(action, "undo")
+    return ActionFacts(action.effect, undoable, unseen if unseen is not None else lambda _given: "")

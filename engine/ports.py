@@ -324,6 +324,20 @@ class Unseen(Protocol):
         runbook has them, templates not rendered."""
 
 
+class Destroying(Protocol):
+    """An action that with some arguments removes something for good. One whose ``effect`` says so need not."""
+
+    def destroys(self, given: Mapping[str, object]) -> bool:
+        """Whether it does. ``given``: the arguments as the runbook has them, templates not rendered."""
+        ...
+
+
+class Informing(Protocol):
+    """An action that only tells somebody something, such as a mail: there is no way back, and nobody would want one."""
+
+    informs: ClassVar[bool]
+
+
 class Rendering(Protocol):
     """An action that gives its template files more than the step does, or chooses them: then ``validate`` knows what they see."""
 

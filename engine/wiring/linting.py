@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.actions.catalog import catalog
 from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import load_runbook
+from engine.language.templates import Templates
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
@@ -54,7 +55,16 @@ def _linted(project: Project, path: Path, inventory: Inventory | None) -> Linted
         runbook = load_runbook(path, project.display(path))
     except InvalidInput as error:
         return Linted(path, error.diagnostics, ())
-    return Linted(path, (), tuple(held_to(RULES, Subject(runbook, inventory, facts_of(runbook)))))
+    subject = Subject(runbook, inventory, facts_of(runbook), lambda: _texts(project))
+    return Linted(path, (), tuple(held_to(RULES, subject)))
+
+
+def _texts(project: Project) -> Iterator[str]:
+    templates = Templates(project.templates, project.display)
+    for name in templates.names():
+        path = templates.find(name)
+        if path is not None:
+            yield path.read_text(encoding="utf-8", errors="replace")
 
 
 def facts_of(runbook: Runbook) -> dict[str, ActionFacts]:
@@ -66,4 +76,9 @@ def facts_of(runbook: Runbook) -> dict[str, ActionFacts]:
 def _facts(action: Action[Any, Any]) -> ActionFacts:
     unseen = getattr(action, "unseen", None)
     undoable = action.effect is not Effect.READS and hasattr(action, "undo")
-    return ActionFacts(action.effect, undoable, unseen if unseen is not None else lambda _given: "")
+    destroys = getattr(action, "destroys", None)
+    return ActionFacts(
+        action.effect, undoable, getattr(action, "informs", False), action.local,
+        destroys if destroys is not None else lambda _given: action.effect is Effect.DESTROYS,
+        unseen if unseen is not None else lambda _given: "",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from enum import Enum
 
@@ -39,6 +39,10 @@ class ActionFacts:
 
     effect: Effect
     undoable: bool
+    informs: bool = False
+    """It only tells people or tickets something: nobody would take that back."""
+    local: bool = False
+    destroys: Callable[[Mapping[str, object]], bool] = lambda _given: False
     unseen: Callable[[Mapping[str, object]], str] = lambda _given: ""
 
 
@@ -49,6 +53,8 @@ class Subject:
     runbook: Runbook
     inventory: Inventory | None
     actions: Mapping[str, ActionFacts] = field(default_factory=dict)
+    files: Callable[[], Iterable[str]] = tuple
+    """The texts of all template files the runbook may render."""
 
 
 Check = Callable[[Subject], Iterator["Finding"]]

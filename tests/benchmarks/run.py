@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.benchmarks.fmt import fmt_figures
-from tests.benchmarks.measure import REPOSITORY, Figure
+from tests.benchmarks.measure import REPOSITORY, Figure, compile_product
 from tests.benchmarks.noop import noop_figures
 from tests.benchmarks.publish import Bench, apply_figures, has_peers, plan_figures
 from tests.benchmarks.ssh import ssh_figures
@@ -48,6 +48,7 @@ def main(wanted: list[str]) -> None:
     figures: dict[str, list[Figure]] = {}
     if not has_peers():
         print("No peers: their lines are left out. Install them with: make bench-peers", file=sys.stderr)
+    compile_product()
     with tempfile.TemporaryDirectory(prefix="switchover-bench-") as folder:
         for name, measure in groups(Bench(Path(folder))).items():
             if not wanted or name in wanted:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
     "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
+    "diff": ("engine.cli.diff", "What a change of runbooks in git means, with its risks."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
     "status": ("engine.cli.status", "How runs stand."),
@@ -87,7 +88,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode), 3 invalid input, 4 stale plan or lock "
+    epilog="Exit codes: 0 ok, 1 error, 2 changes present (--detailed-exitcode), 3 invalid input, 4 stale plan or lock "
     "held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="switchover")

@@ -159,7 +159,7 @@ class Templates:
     def beside(self, folders: Sequence[Path], display: Callable[[Path], str]) -> Templates:
         """Those of another revision: files of their own, but a value that both have is compiled once."""
         other = Templates(folders, display)
-        other._values, other._ready = self._values, self._ready  # noqa: SLF001  # of the same class
+        other._values, other._ready = self._values, self._ready  # of the same class
         return other
 
     # ------------------------------------------------------------ values

@@ -16,7 +16,7 @@ from engine.planning.review.inventories import Inventories, used_by
 from engine.planning.review.limits import compare_fan_out
 from engine.planning.review.order import compare_order
 from engine.planning.review.pairing import Pair, Pairing, pair_up
-from engine.planning.review.scope import Scopes, labels_of
+from engine.planning.review.scope import NAMED, Scopes, labels_of
 from engine.planning.review.scope import told as told_of_scope
 from engine.planning.review.steps import Traits, added, compare_step, removed, where_changed
 from engine.planning.review.verdict import Verdict, listed
@@ -108,7 +108,9 @@ class Comparison:
                 key = "where" if now.fan_out.where else "for_each"
                 found.setdefault((items, entered, left), {})[_address_of(now)] = (*now.path, key)
         for (items, entered, left), blocks in found.items():
-            labels = {**labels_of(self.old.inventory, items), **labels_of(self.new.inventory, items)}
+            labels = {
+                **labels_of(self.old.inventory, items, left[:NAMED]), **labels_of(self.new.inventory, items, entered[:NAMED]),
+            }
             self.covered.update((items, key) for key in (*entered, *left))
             for verdict in told_of_scope(entered, left, items, labels):
                 self._add(verdict, _address_of_all(tuple(blocks)), next(iter(blocks.values())))

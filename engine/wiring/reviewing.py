@@ -24,9 +24,11 @@ from engine.model.review import Difference, Review, Risk, RunbookReview
 from engine.model.runbook import Runbook
 from engine.model.source import Span
 from engine.model.values import dataclass
+from engine.planning.review.inventories import Placed
 from engine.planning.review.runbooks import Comparison, Side
 from engine.planning.review.scope import Scopes, scopes_of
 from engine.planning.review.steps import Trait
+from engine.planning.review.texts import compare_texts, files_of
 from engine.ports import Action
 from engine.project import Project, shipped
 from engine.transports.git import Repository
@@ -218,7 +220,15 @@ class _Reviewer:
         actions = catalog(names)
         traits = {name: _trait(actions[name]) for name in names if name in actions}
         sides = self._sides(then.runbook, now.runbook, before, after)
-        return RunbookReview(path, Comparison(*sides, traits, self.today).differences(), invalid, notes=notes)
+        texts = () if self.same_templates else tuple(self._texts(*sides, actions))
+        return RunbookReview(path, Comparison(*sides, traits, self.today, texts).differences(), invalid, notes=notes)
+
+    def _texts(self, then: Side, now: Side, actions: Mapping[str, Action[Any, Any]]) -> Iterator[Placed]:
+        files = [
+            files_of(side.runbook, side.inventory, templates, specs_of(actions, side.runbook))
+            for side, templates in ((then, self.before), (now, self.after))
+        ]
+        return compare_texts(files[0], files[1], self.before, self.after)
 
     def _problems(self, one: Read, other: Read, templates: Templates) -> tuple[Diagnostic, ...]:
         """Looked for only where something changed: that takes longer than all the rest."""

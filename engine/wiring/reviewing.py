@@ -15,20 +15,22 @@ from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import Draft, read_runbook
 from engine.language.semantics import check_runbook
 from engine.language.templates import Templates
+from engine.language.yaml_reader import read_yaml
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import Effect
-from engine.model.review import Difference, Review, Risk, RunbookReview
+from engine.model.review import Difference, OpenRun, Review, Risk, RunbookReview
 from engine.model.runbook import Runbook
-from engine.model.source import Span
+from engine.model.source import Document, Span
 from engine.model.values import dataclass
 from engine.planning.review.inventories import Placed
 from engine.planning.review.runbooks import Comparison, Side
 from engine.planning.review.scope import Scopes, scopes_of
 from engine.planning.review.steps import Trait
 from engine.planning.review.texts import compare_texts, files_of
+from engine.planning.review.written import compare_written
 from engine.ports import Action
 from engine.project import Project, shipped
 from engine.transports.git import Repository
@@ -90,7 +92,7 @@ def review(
     with tempfile.TemporaryDirectory(prefix="switchover-diff-") as folder:
         before = _tree(repository, project, asked, old, commits[0], Path(folder) / "old")
         after = _tree(repository, project, asked, new or "the working tree", commits[1], Path(folder) / "new")
-        reviewer = _Reviewer(before, after, asked, today or date.today())
+        reviewer = _Reviewer(project, before, after, asked, today or date.today())
         return Review(
             old, new or "", commits[0], commits[1] or "", "" if inventory is None else str(inventory), tuple(reviewer.runbooks())
         )
@@ -151,6 +153,7 @@ class Stock:
 
 @dataclass(slots=True)
 class _Reviewer:
+    project: Project
     old: Tree
     new: Tree
     asked: Asked
@@ -221,7 +224,20 @@ class _Reviewer:
         traits = {name: _trait(actions[name]) for name in names if name in actions}
         sides = self._sides(then.runbook, now.runbook, before, after)
         texts = () if self.same_templates else tuple(self._texts(*sides, actions))
-        return RunbookReview(path, Comparison(*sides, traits, self.today, texts).differences(), invalid, notes=notes)
+        found = Comparison(*sides, traits, self.today, texts).differences()
+        runs = self._open_runs(then.runbook, now) if found else ()
+        return RunbookReview(path, found, invalid, runs, notes)
+
+    def _open_runs(self, then: Runbook, now: Read) -> tuple[OpenRun, ...]:
+        if not self.project.journal.exists():
+            return ()
+        # Imported only where there are runs: what runs one takes as long to load as all the rest.
+        from engine.wiring.review_runs import Amending, open_runs  # noqa: PLC0415
+
+        named = self.asked.inventory
+        inventory = None if named is None else (str(named.relative_to(self.asked.base)), self.new.root / named)
+        runbook = self.new.root / str(now.path)
+        return open_runs(self.project, Amending(then.digest, self.old.project, self.new.project, runbook, inventory))
 
     def _texts(self, then: Side, now: Side, actions: Mapping[str, Action[Any, Any]]) -> Iterator[Placed]:
         files = [
@@ -301,11 +317,24 @@ def _one_sided(then: Read, now: Read) -> Iterator[Difference]:
         yield Difference(Risk.STEP_ADDED, "runbook-added", "", "the runbook is new", "", _name(now) or "", span=_top(now))
     elif now.path is None:
         yield Difference(Risk.STEP_REMOVED, "runbook-removed", "", "the runbook is gone", _name(then) or "", "", span=_top(then))
+    elif (documents := [_document(one) for one in (then, now)]) and documents[0] is not None and documents[1] is not None:
+        yield from compare_written(documents[0], documents[1])
     else:
         which = "neither side" if then.runbook is None and now.runbook is None else \
             "the old side" if then.runbook is None else "the new side"
         reason = f"what changed cannot be told: {which} is no runbook that can be read"
         yield Difference(Risk.EFFECT, "not-comparable", "", reason, span=_top(now))
+
+
+def _document(read: Read) -> Document | None:
+    """What is written, when it is YAML at all."""
+    if read.path is None:
+        return None
+    place = read.tree.root / read.path
+    try:
+        return read_yaml(place, read.tree.display(place))
+    except InvalidInput:
+        return None
 
 
 def _top(read: Read) -> Span | None:

@@ -15,13 +15,13 @@ from engine.project import Project
 from engine.wiring.reviewing import review
 from tests.review.conftest import GitProject
 
-_CASES = [
-    pytest.param(case, id=f"{file.stem}: {case['name']}")
+_CASES: dict[str, dict[str, Any]] = {
+    f"{file.stem}: {case['name']}": case
     for file in sorted(Path(__file__).with_name("cases").glob("*.yml")) for case in yaml.safe_load(file.read_text("utf-8"))
-]
+}
 
 
-@pytest.mark.parametrize("case", _CASES)
+@pytest.mark.parametrize("case", _CASES.values(), ids=_CASES)
 def test_a_change_is_told_by_its_risk_its_kind_and_its_place(case: dict[str, Any], shared: GitProject) -> None:
     """Exactly the differences that are expected, the weightiest first; a change without meaning has none."""
     shared.reset()
@@ -38,7 +38,7 @@ def test_a_change_is_told_by_its_risk_its_kind_and_its_place(case: dict[str, Any
 
 
 def test_the_corpus_has_sixty_pairs_and_hits_each_risk_class_twice() -> None:
-    hits = Counter(entry.split()[0] for param in _CASES for entry in {*param.values[0]["expect"]})
+    hits = Counter(entry.split()[0] for case in _CASES.values() for entry in {*case["expect"]})
     assert len(_CASES) >= 60
-    assert sum(not param.values[0]["expect"] for param in _CASES) >= 10
+    assert sum(not case["expect"] for case in _CASES.values()) >= 10
     assert {risk.value for risk in Risk if hits[risk.value] < 2} == set()

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("engine.cli.graph", "Draw a runbook: its steps, gates and lanes, as Mermaid or SVG."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
     "explain": ("engine.cli.explain", "What an address comes to, and which file and line set each value."),
+    "diff": ("engine.cli.diff", "What a change of runbooks in git means, with its risks."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
     "status": ("engine.cli.status", "How runs stand."),
@@ -94,7 +95,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode, fmt --check), 3 invalid input, 4 stale plan "
+    epilog="Exit codes: 0 ok, 1 error, 2 changes present (--detailed-exitcode, fmt --check), 3 invalid input, 4 stale plan "
     "or lock held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="switchover")

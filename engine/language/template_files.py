@@ -35,12 +35,13 @@ class FileCheck:
     def problems(self, block: Block, step: Step, spec: ActionSpec, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with the files of a step, as far as it can be told beforehand which these are."""
         seen = replace(scope, extra=scope.extra | spec.template_names)
-        for name in sorted(set(self._files(block, step, spec))):
+        for name in sorted(set(self.files(block, step, spec))):
             yield from self._file(name, seen, frozenset())
 
     # ------------------------------------------------------------ which files
 
-    def _files(self, block: Block, step: Step, spec: ActionSpec) -> Iterator[str]:
+    def files(self, block: Block, step: Step, spec: ActionSpec) -> Iterator[str]:
+        """The files that a step renders, as far as the runbook and the inventory tell; a file may be named several times."""
         deciding = [name for name in deciding_files(spec) if name in step.args]
         source = self.runbook.document.source
         try:

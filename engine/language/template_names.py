@@ -81,6 +81,20 @@ def assigned_in(tree: nodes.Template) -> frozenset[str]:
     return frozenset(names)
 
 
+def meaning_of(tree: nodes.Template) -> str:
+    """A template in a form of its own: text that comments part is one text."""
+    for output in tree.find_all(nodes.Output):
+        joined: list[nodes.Expr] = []
+        for part in output.nodes:
+            last = joined[-1] if joined else None
+            if isinstance(part, nodes.TemplateData) and isinstance(last, nodes.TemplateData):
+                joined[-1] = nodes.TemplateData(last.data + part.data)
+            else:
+                joined.append(part)
+        output.nodes = joined
+    return repr(tree)
+
+
 def _walk(node: nodes.Node, guarded: bool) -> Iterator[Reference]:
     chain = chain_of(node)
     if chain is not None:

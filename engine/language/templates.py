@@ -24,7 +24,16 @@ from engine.language.nearest import did_you_mean
 from engine.language.template_code import DirectCode
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
 from engine.language.template_filters import FILTERS
-from engine.language.template_names import NONE, References, assigned_in, included_in, path_of, references_in, whole_expression
+from engine.language.template_names import (
+    NONE,
+    References,
+    assigned_in,
+    included_in,
+    meaning_of,
+    path_of,
+    references_in,
+    whole_expression,
+)
 from engine.language.yaml_reader import decode, read_bytes
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import digest
@@ -154,13 +163,19 @@ class Templates:
     _values: Environment = field(init=False, repr=False)
     _files: Environment = field(init=False, repr=False)
     _compiled: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
-    _apart: dict[str, TemplateFile] = field(default_factory=dict, init=False, repr=False)
     _ready: dict[str, tuple[Callable[[Context], Any], References]] = field(default_factory=dict, init=False, repr=False)
     """Text of a value -> what renders it: a runbook is checked before it is worked, and each compiling is a millisecond."""
+    _taken_apart: dict[str, TemplateFile] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._values = _make_environment(None, False)
         self._files = _make_environment(_FileLoader(self), _is_escaped)
+
+    def beside(self, folders: Sequence[Path], display: Callable[[Path], str]) -> Templates:
+        """Those of another revision: files of their own, but a value that both have is compiled once."""
+        other = Templates(folders, display)
+        other._values, other._ready = self._values, self._ready  # of the same class
+        return other
 
     # ------------------------------------------------------------ values
 
@@ -289,12 +304,11 @@ class Templates:
         return []
 
     def file(self, name: str) -> TemplateFile | None:
-        """A template file taken apart; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
-        if name in self._apart:
-            return self._apart[name]
-        path = self.find(name)
-        if path is None:
-            return None
+        """A template file taken apart, once; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
+        known = self._taken_apart.get(name)
+        path = self.find(name) if known is None else None
+        if known is not None or path is None:
+            return known
         try:
             text, _, _ = _FileLoader(self).get_source(self._files, name)
             tree = self._files.parse(text, name)
@@ -302,8 +316,15 @@ class Templates:
             raise
         except Exception as error:  # noqa: BLE001  # as in render_file
             raise InvalidInput([self._in_file(error, name, {})]) from None
-        apart = TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
-        return self._apart.setdefault(name, apart)
+        found = TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
+        self._taken_apart[name] = found
+        return found
+
+    def meaning(self, name: str) -> str:
+        """The same for template files that differ in Jinja's comments, or in spaces inside its braces, alone; empty when there is
+        none. Raises ``InvalidInput`` for a syntax error."""
+        file = self.file(name)
+        return "" if file is None else meaning_of(self._files.parse(file.text, name))
 
     def _in_file(self, error: Exception, name: str, context: Context) -> Diagnostic:
         file, line = template_line(error)

@@ -59,12 +59,13 @@ def _at_most(one: Limit, other: Limit) -> bool:
 
 
 def _max_failures(old: Limit, new: Limit, count: int | None) -> Verdict:
-    stricter = _at_most(new, old) if new.percent == old.percent else count is not None and new.of(count) <= old.of(count)
-    stricter = stricter or new.value == 0
-    reason = f"goes on over {new} failed items instead of {old}" if not stricter else f"stops after more than {new} failed items"
-    return Verdict(
-        Risk.SAFER if stricter else Risk.GUARD, "max-failures-changed", reason, str(old), str(new), ("max_failures",)
-    )
+    if new.value == 0 or _at_most(new, old):
+        risk, reason = Risk.SAFER, f"stops after more than {new} failed items instead of {old}"
+    elif new.percent != old.percent and count is not None and new.of(count) <= old.of(count):
+        risk, reason = Risk.EFFECT, f"counts failed items otherwise: {new} instead of {old}, no more of the {count:,} there are"
+    else:
+        risk, reason = Risk.GUARD, f"goes on over {new} failed items instead of {old}"
+    return Verdict(risk, "max-failures-changed", reason, str(old), str(new), ("max_failures",))
 
 
 def compare_patience(old: Retry, new: Retry) -> Verdicts:

@@ -12,11 +12,11 @@ from engine.model.runbook import Block, Runbook, Step
 from engine.model.source import DataPath, Span
 from engine.model.values import dataclass
 from engine.planning.review.header import compare_header
-from engine.planning.review.inventories import Inventories, used_by
+from engine.planning.review.inventories import Inventories, Placed, used_by
 from engine.planning.review.limits import compare_fan_out
 from engine.planning.review.order import compare_order
 from engine.planning.review.pairing import Pair, Pairing, pair_up
-from engine.planning.review.scope import Scopes, labels_of
+from engine.planning.review.scope import NAMED, Scopes, labels_of
 from engine.planning.review.scope import told as told_of_scope
 from engine.planning.review.steps import Traits, added, compare_step, removed, where_changed
 from engine.planning.review.verdict import Verdict, listed
@@ -47,6 +47,8 @@ class Comparison:
     new: Side
     traits: Traits
     today: date
+    texts: tuple[Placed, ...] = ()
+    """Of template files."""
     found: list[Difference] = field(default_factory=list)
     covered: set[tuple[str, str]] = field(default_factory=set)
     """(Collection, key) of items of whom a finding says that they enter or leave."""
@@ -59,9 +61,9 @@ class Comparison:
         self._windows(pairing)
         self._steps(pairing)
         self._blocks(pairing)
-        for moved in compare_order(self.old.runbook, self.new.runbook, pairing):
-            self._add(moved.verdict, moved.step.address, moved.step.path)
+        self._order(pairing)
         self._reordered(pairing)
+        self.found += [_difference(placed.verdict, placed.address, placed.span) for placed in self.texts]
         return in_order(self.found)
 
     # ------------------------------------------------------------ steps
@@ -108,7 +110,9 @@ class Comparison:
                 key = "where" if now.fan_out.where else "for_each"
                 found.setdefault((items, entered, left), {})[_address_of(now)] = (*now.path, key)
         for (items, entered, left), blocks in found.items():
-            labels = {**labels_of(self.old.inventory, items), **labels_of(self.new.inventory, items)}
+            labels = {
+                **labels_of(self.old.inventory, items, left[:NAMED]), **labels_of(self.new.inventory, items, entered[:NAMED]),
+            }
             self.covered.update((items, key) for key in (*entered, *left))
             for verdict in told_of_scope(entered, left, items, labels):
                 self._add(verdict, _address_of_all(tuple(blocks)), next(iter(blocks.values())))
@@ -147,6 +151,16 @@ class Comparison:
             steps = {step.address: step for step in self.new.runbook.every_step()}
             verdict = Verdict(Risk.WORDING, "reordered", "stands elsewhere among steps that do not wait for each other")
             self._add(verdict, moved, steps[moved].path)
+
+    def _order(self, pairing: Pairing) -> None:
+        """Steps of which the same is to be said are told of once."""
+        found: dict[Verdict, list[Step]] = {}
+        for moved in compare_order(self.old.runbook, self.new.runbook, pairing):
+            found.setdefault(moved.verdict, []).append(moved.step)
+        for verdict, steps in found.items():
+            place = {step.address: index for index, step in enumerate(self.new.runbook.every_step())}
+            steps.sort(key=lambda step: place[step.address])
+            self._add(verdict, _address_of_all(tuple(step.address for step in steps)), steps[0].path)
 
     # ------------------------------------------------------------ adding
 
@@ -199,8 +213,7 @@ def _address_of(block: Block) -> str:
 def _address_of_all(blocks: tuple[str, ...]) -> str:
     if len(blocks) == 1:
         return blocks[0]
-    phases = {address.partition("/")[0] for address in blocks}
-    return phases.pop() if len(phases) == 1 else listed(blocks, 4)
+    return listed(list(dict.fromkeys(address.partition("/")[0] for address in blocks)))
 
 
 def without_places(runbook: Runbook) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.language.templates import DependsOnLaterError, Templates
@@ -94,13 +94,14 @@ def counted(number: int, items: str) -> str:
     return f"{number:,} {items[:-1] if number == 1 and items.endswith('s') else items}"
 
 
-def labels_of(inventory: Inventory | None, items: str) -> Mapping[str, str]:
-    """What people call the items of a collection, beside their keys."""
+def labels_of(inventory: Inventory | None, items: str, keys: Sequence[str]) -> Mapping[str, str]:
+    """What people call these items of a collection, beside their keys."""
+    wanted = set(keys)
     collection = None if inventory is None else inventory.collections.get(items)
     if collection is None:
         return {}
     return {
         item.key: " ".join(dict.fromkeys(
             word for name in ("extension", "label", "name") if (word := str(item.fields.get(name) or "")) and word != item.key
-        )) for item in collection.items
+        )) for item in collection.items if item.key in wanted
     }

@@ -52,14 +52,16 @@ def windows_kept(pairing: Pairing) -> Iterator[Kept]:
 
 
 def compare_window(kept: Kept, days: Days) -> Iterator[Verdict]:
-    """What changed about it; calendars count, too."""
+    """What changed about it."""
     then, now = kept.old, kept.new
     before, after = _described(then), _described(now)
+    if then == now:  # what its calendar opens is told of the calendar
+        return
     onto = _onto_holidays(then, now, days)
     if onto:
         named = listed([f"{day:%A} {day} ({why})" for day, why in onto], 4)
         yield Verdict(Risk.WINDOW, "window-onto-holiday", f"window moved onto a holiday: it opens on {named}", before, after)
-    elif then != now:
+    else:
         yield _otherwise(then, now, before, after)
 
 

@@ -325,15 +325,14 @@ class Unseen(Protocol):
 
 
 class Destroying(Protocol):
-    """An action that with some arguments removes something for good. One whose ``effect`` says so need not."""
+    """An action that with some arguments removes something for good. One whose ``effect`` says so need not have this."""
 
     def destroys(self, given: Mapping[str, object]) -> bool:
-        """Whether it does. ``given``: the arguments as the runbook has them, templates not rendered."""
-        ...
+        """``given``: the arguments as the runbook has them, templates not rendered."""
 
 
 class Informing(Protocol):
-    """An action that only tells somebody something, such as a mail: there is no way back, and nobody would want one."""
+    """An action that, when ``informs``, only tells somebody something: there is no way back, and nobody would want one."""
 
     informs: ClassVar[bool]
 

@@ -23,9 +23,10 @@ from engine.planning.planner import Planner
 from engine.project import find_project
 from engine.reporting.amendment import format_amendment
 from engine.reporting.wording import policy_line
-from engine.wiring.amend import Draft, Wanted, check_amendable, digests, drafted, events_of, go_over, subject_of
+from engine.wiring.amend import Draft, Wanted, check_amendable, digests, drafted, events_of, go_over
 from engine.wiring.journals import actor, open_journal, read_run
 from engine.wiring.loading import header_of
+from engine.wiring.policing import subject_of
 from engine.wiring.runs import PLAN_FILE, run_header
 
 

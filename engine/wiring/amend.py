@@ -24,7 +24,6 @@ from engine.planning.scene import BlockWork
 from engine.ports import Journal
 from engine.project import Project
 from engine.wiring.loading import Loaded, Named, existing, load
-from engine.wiring.policing import Subject
 from engine.wiring.runs import (
     REVISIONS,
     Stage,
@@ -171,14 +170,6 @@ def events_of(draft: Draft, header: PlanHeader, totals: Mapping[str, int], who: 
         *(ev.ItemSkipped(address, f"gone with revision {number}") for address in comparison.dropped),
         *(ev.ItemReopened(address, who) for address in comparison.put_back if address not in draft.asked_anew),
     ]
-
-
-def subject_of(draft: Draft, wanted: Wanted) -> Subject:
-    """What the policy is held against: the new revision, compared with the one the run goes by, if that was a commit's."""
-    state, header = draft.state, run_header(draft.state)
-    changed = bool(state.policies[-1].changed) if state.policies else bool(header.git_dirty)
-    since = "" if changed else header.git_commit or ""
-    return Subject(draft.stage.loaded, since=since, keeps_inventory=wanted.inventory is None)
 
 
 def digests(header: PlanHeader) -> dict[str, str]:

@@ -16,10 +16,12 @@ from engine.planning.policy import Base, Facts, Finding, Verdict, brief, decide
 from engine.ports import Journal
 from engine.project import Project
 from engine.transports.git_history import History
+from engine.wiring.amend import Draft, Wanted
 from engine.wiring.gates import person_of
 from engine.wiring.loading import Loaded
 from engine.wiring.order import Override
 from engine.wiring.policy_in_force import InForce, check_names, in_force
+from engine.wiring.runs import run_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class Subject:
     since: str = ""
     keeps_inventory: bool = False
     """Whether the inventory is that of a run, which was checked when it began."""
+
+
+def subject_of(draft: Draft, wanted: Wanted) -> Subject:
+    """What the policy is held against: the new revision, compared with the one the run goes by, if that was a commit's."""
+    state, header = draft.state, run_header(draft.state)
+    changed = bool(state.policies[-1].changed) if state.policies else bool(header.git_dirty)
+    since = "" if changed else header.git_commit or ""
+    return Subject(draft.stage.loaded, since=since, keeps_inventory=wanted.inventory is None)
 
 
 @dataclass(frozen=True, slots=True)

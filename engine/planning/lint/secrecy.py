@@ -87,7 +87,7 @@ def _outside(subject: Subject) -> Iterator[Finding]:
                 f"Mail through {name!r} may go to anybody: {', '.join(others[:_LISTED])}{more}, outside "
                 f"{own or 'its own domain'}, are reached, and nothing says that they are meant."
             )
-            hint = "Say who may get mail: allow: [example.net, ...]."
+            hint = "Say who may get mail: allow: [\"*@example.net\", ...]."
             yield Finding(("connections", name), detail, hint, inventory.document.source, at_key=True)
 
 
@@ -117,6 +117,6 @@ OUTSIDE_MAIL = Rule(
     "A mail server that reaches people of other domains says who may get mail: allow, or redirect_all for a rehearsal.",
     _outside, Profile.PRODUCTION,
     "One wrong cell of a spreadsheet sends a customer's data to a stranger, and a mail cannot be taken back.",
-    "Give the connection an allow list: domains or addresses.",
+    "Give the connection an allow list: patterns of addresses, such as *@example.net.",
     of_inventory=True,
 )

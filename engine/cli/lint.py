@@ -9,14 +9,13 @@ import click
 
 from engine.cli.options import inventory_option
 from engine.cli.output import data, data_json, say, wants_color
-from engine.cli.validate import as_json
 from engine.model.diagnostic import Diagnostic
 from engine.model.errors import SwitchoverError
 from engine.planning.lint.rule import PROFILES, Profile, Rule, of_profile
 from engine.planning.lint.rules import RULES
 from engine.project import find_project
 from engine.reporting.annotations import annotation
-from engine.reporting.diagnostics import format_diagnostics
+from engine.reporting.diagnostics import as_json, format_diagnostics
 from engine.reporting.sarif import Result, ToolRule, sarif_log
 from engine.reporting.terminal import many
 from engine.wiring.linting import Linted, lint

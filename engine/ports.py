@@ -324,19 +324,6 @@ class Unseen(Protocol):
         runbook has them, templates not rendered."""
 
 
-class Destroying(Protocol):
-    """An action that with some arguments removes something for good. One whose ``effect`` says so need not have this."""
-
-    def destroys(self, given: Mapping[str, object]) -> bool:
-        """``given``: the arguments as the runbook has them, templates not rendered."""
-
-
-class Informing(Protocol):
-    """An action that, when ``informs``, only tells somebody something: there is no way back, and nobody would want one."""
-
-    informs: ClassVar[bool]
-
-
 class Rendering(Protocol):
     """An action that gives its template files more than the step does, or chooses them: then ``validate`` knows what they see."""
 

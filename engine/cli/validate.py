@@ -9,8 +9,9 @@ import click
 from engine.cli.options import inventory_option, output_option, parse_given, set_option
 from engine.cli.output import data, data_json, say
 from engine.cli.planning import print_warnings
-from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.diagnostic import InvalidInput
 from engine.project import find_project
+from engine.reporting.diagnostics import as_json
 from engine.wiring.loading import check_files
 
 
@@ -35,13 +36,3 @@ def command(runbooks: tuple[Path, ...], inventory: Path | None, given: tuple[str
     if inventory is None:
         say("Without -i, names that an inventory defines were not checked.")
     return 0
-
-
-def as_json(diagnostic: Diagnostic) -> dict[str, object]:
-    """A diagnostic for machines."""
-    span = diagnostic.span
-    return {
-        "severity": diagnostic.severity.value, "summary": diagnostic.summary, "detail": diagnostic.detail,
-        "hint": diagnostic.hint, "file": span.file if span else None, "line": span.line if span else None,
-        "column": span.column if span else None,
-    }

@@ -1,44 +1,69 @@
-"""Spellings that are still read, and what is written instead. One that is dropped after a while stays a line here until then.
+"""Older spellings that a runbook may still have. They are read as the new ones, so both make the same runbook, digest included.
 
-What is deprecated means what its replacement means, so that a program may replace it.
+The schema, and so the editor, knows the new ones only; ``lint`` tells of the old ones (SW401) and, with ``--fix``, writes the
+new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from engine.model.gate import GATE_KINDS
 from engine.model.source import DataPath
 from engine.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
-    """A key, or with ``value`` a value of that key, that is written otherwise since a version."""
+class Deprecated:
+    """Below a gate, ``key: old`` is now ``key: new``. ``since``: the version that has it so."""
 
     key: str
-    instead: str
+    old: str
+    new: str
     since: str
-    value: str = ""
+    why: str
 
 
-SPELLINGS: tuple[Spelling, ...] = (
-    # One word for it, whatever a gate is: nobody rejects a form.
-    Spelling("on_timeout", "refuse", "0.1.0", value="reject"),
+DEPRECATED: tuple[Deprecated, ...] = (
+    Deprecated(
+        "on_timeout", "reject", "refuse", "0.1.0",
+        "people reject, as in the command of that name; a gate whose time is over refuses by itself",
+    ),
 )
 
 
-def current(key: str, value: Any) -> Any:
-    """A value as it is written now."""
-    return next((s.instead for s in SPELLINGS if s.key == key and s.value == value), value)
+def modernise(data: Any) -> None:
+    """Gives what was read the new spellings, in place."""
+    for gate, _ in _gates(data):
+        for entry in DEPRECATED:
+            if gate.get(entry.key) == entry.old:
+                gate[entry.key] = entry.new
 
 
-def deprecated_in(data: object, path: DataPath = ()) -> Iterator[tuple[DataPath, Spelling]]:
-    """Where a document has old spellings."""
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from (((*path, key), s) for s in SPELLINGS if s.key == key and s.value in ("", value))
-            yield from deprecated_in(value, (*path, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from deprecated_in(value, (*path, index))
+def places(data: Any) -> Iterator[tuple[DataPath, Deprecated]]:
+    """Where an older spelling may stand: every gate's key that has one, whichever of them it has."""
+    for gate, path in _gates(data):
+        yield from (((*path, entry.key), entry) for entry in DEPRECATED if entry.key in gate)
+
+
+def _gates(data: Any) -> Iterator[tuple[dict[str, Any], DataPath]]:
+    """Nothing has been checked yet, so nothing is taken for granted."""
+    if not isinstance(data, dict):
+        return
+    phases = data.get("phases")
+    for index, phase in enumerate(phases if isinstance(phases, list) else ()):
+        if isinstance(phase, dict):
+            yield from _in_steps(phase.get("steps"), ("phases", index, "steps"))
+    yield from _in_steps(data.get("on_cancel"), ("on_cancel",))
+
+
+def _in_steps(steps: Any, path: DataPath) -> Iterator[tuple[dict[str, Any], DataPath]]:
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if not isinstance(step, dict):
+            continue
+        for kind in GATE_KINDS.values():
+            if isinstance(step.get(kind), dict):
+                yield step[kind], (*path, index, kind)
+        if "steps" in step and len(path) < 4:
+            yield from _in_steps(step["steps"], (*path, index, "steps"))

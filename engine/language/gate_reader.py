@@ -9,7 +9,6 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from engine.language.deprecated import current
 from engine.language.durations import duration_of
 from engine.language.nearest import did_you_mean, offered
 from engine.language.yaml_reader import at_path
@@ -110,7 +109,7 @@ def _several(written: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _limits(raw: Mapping[str, Any]) -> Limits:
-    on_timeout = current("on_timeout", raw.get("on_timeout", "refuse"))
+    on_timeout = raw.get("on_timeout", "refuse")
     return Limits(
         duration_of(raw["within"]) if "within" in raw else None, on_timeout, raw.get("escalate_to", ""),
         tuple(map(duration_of, raw.get("remind", ()))), raw.get("calendar", ""),

@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from engine.cli.main import COMMANDS, cli
 from engine.model import event
 from engine.model.args import Argument, arguments_of
 from engine.model.plan import Effect
+from engine.planning.lint.rule import Rule
+from engine.planning.lint.rules import RULES
 from engine.ports import Action
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,10 +239,38 @@ def _field_notes(cls: type) -> Iterator[tuple[str, str]]:
         yield match[1], _prose(" ".join(match[2].split()))
 
 
+# ---------------------------------------------------------------- rules
+
+_SEVERITIES = {"error": "an error", "warning": "a warning"}
+
+
+def rule_page(rule: Rule) -> str:
+    """One rule of ``lint``, with the cases that its tests run."""
+    facts = [f"{_SEVERITIES[rule.severity.value].capitalize()}, from the profile `{rule.profile}` on."]
+    facts += ["Looks only with `-i`."] if rule.needs_inventory else []
+    facts += ["`switchover lint --fix` puts it right where the meaning stays the same."] if rule.fixable else []
+    return "\n\n".join((
+        f"# {rule.id}: {rule.name}", "<!-- Made by `make generated`. -->", " ".join(facts), f"## Why\n\n{rule.doc}",
+        f"## Goes against it\n\n{_cases(rule, 'fails')}", f"## Keeps to it\n\n{_cases(rule, 'passes')}",
+        f"## What to do\n\n{rule.fix}", f"To excuse a line, say why: `# noqa: {rule.id} reason`.",
+    )) + "\n"
+
+
+def _cases(rule: Rule, name: str) -> str:
+    folder = ROOT / "tests" / "lint" / "cases" / rule.id
+    beside = folder / name / "inventory.yml"
+    text = (folder / f"{name}.yml").read_text(encoding="utf-8")
+    told = [f"```yaml\n{text.rstrip()}\n```"]
+    if beside.exists():
+        told.append(f"with the inventory\n\n```yaml\n{beside.read_text(encoding='utf-8').rstrip()}\n```")
+    return "\n\n".join(told)
+
+
 # ---------------------------------------------------------------- together
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "actions.md": actions_page, "commands.md": commands_page, "events.md": events_page,
+    **{f"rules/{rule.id}.md": partial(rule_page, rule) for rule in RULES},
 }
 
 
@@ -254,6 +285,7 @@ def _listed(words: list[str]) -> str:
 
 def main() -> None:
     """Writes every page."""
+    (ROOT / "docs" / "rules").mkdir(exist_ok=True)
     for name, made in PAGES.items():
         (ROOT / "docs" / name).write_text(made(), encoding="utf-8")
     sys.stderr.write(f"Wrote {', '.join(PAGES)} to {ROOT / 'docs'}.\n")

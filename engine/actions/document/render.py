@@ -59,7 +59,6 @@ class DocumentRender:
     name: ClassVar[str] = "document.render"
     version: ClassVar[int] = 1
     effect: ClassVar[Effect] = Effect.CHANGES
-    informs: ClassVar[bool] = True
     doc: ClassVar[str] = "A document is made from a template and line items, and its total is what was expected."
     settle_s: ClassVar[float] = 0.0
     local: ClassVar[bool] = False

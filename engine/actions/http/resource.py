@@ -121,9 +121,6 @@ class HttpResource:
         stored = {"kind": write.kind, "before": write.before, "after": write.after}
         return Receipt({"kept": at.keep.put(json.dumps(stored, sort_keys=True).encode())}, change.summary)
 
-    def destroys(self, given: Mapping[str, object]) -> bool:
-        return given.get("absent", False) is not False
-
     def undo(self, receipt: Receipt, args: ResourceArgs, at: Sessions, *, key: str) -> None:
         change = self.undoing(receipt, args, at)
         if change is None:

@@ -16,7 +16,7 @@ from engine.model.values import dataclass
 from engine.planning.graph import in_order
 from engine.planning.lint.conditions import Conditions, Evidence
 from engine.planning.lint.formula import Fact, Formula, Model, Undecided, both, facts_in, holds, implies, negated, satisfied
-from engine.planning.lint.rule import Finding, Profile, Rule, Subject
+from engine.planning.lint.rule import Finding, Rule, Subject
 
 _LISTED = 14
 _ENDED_WELL = "ended well"
@@ -48,11 +48,8 @@ MUST_PRECEDE = Rule(
     "SW101", "Can run without what must precede it", Severity.ERROR,
     "A pair in must_precede holds on every way through the runbook: the second step runs only where the first has run and ended "
     "well before it. All conditions are followed, and a cancellation at any point.",
-    _check, Profile.BASIC,
-    "The order is there because the second step does harm without the first: a subscription that is cancelled before anything "
-    "takes its place.",
-    "The finding names a way round. Let the second step need the first, run it under the same condition, or ask for its result: "
-    "when: steps.first.ok.",
+    _check,
+    "Give the second step the condition of the first, or have it wait for the first through needs.",
 )
 
 

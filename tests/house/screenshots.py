@@ -171,8 +171,8 @@ def _picture_of_report(project: Path, run: str) -> None:
 
 
 def _coarse(bar: re.Match[str]) -> str:
-    """A bar of the timeline in quarters, since no run takes as long as another."""
-    left, width = (25 * round(float(part) / 25) for part in bar.groups())
+    """A bar of the timeline in halves, since no run takes as long as another."""
+    left, width = (50 * round(float(part) / 50) for part in bar.groups())
     return f"left:{min(left, 98)}%;width:{max(width, 1)}%"
 
 

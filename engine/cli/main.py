@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("engine.cli.test", "Run scenarios against a private lab, in virtual time."),
     "certify": ("engine.cli.certify", "Kill a run at every boundary, and prove that it ends as if nothing had happened."),
     "lsp": ("engine.cli.lsp", "Serve an editor: problems as one types, values on hovering."),
+    "doc": ("engine.cli.doc", "What an action does and takes, with an example that works."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),
     "demo": ("engine.cli.demo", "A whole cutover against the lab, in a minute."),

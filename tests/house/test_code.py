@@ -75,7 +75,7 @@ def test_every_library_the_engine_imports_is_declared_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(("section", "key"), [
-    ("options", "install_requires"), *(("options.extras_require", key) for key in ("keyring", "vault", "age", "test")),
+    ("options", "install_requires"), *(("options.extras_require", key) for key in ("keyring", "vault", "age", "docs", "test")),
 ])
 def test_every_requirement_has_a_reason_above_it(section: str, key: str) -> None:
     """Why it is here, and under which licence, is asked of every library that comes in."""

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit venv servers bench bench-peers generated clean
+.PHONY: demo test lint unit venv servers bench bench-peers generated docs screenshots clean
 
 demo: venv
 	$(BIN)/switchover demo
@@ -34,6 +34,14 @@ unit: venv
 generated: venv
 	$(BIN)/switchover schema --write
 	$(BIN)/python -m tests.house.reference
+
+# The documentation as a site, in build/site. The variable stills a notice about the theme's end of life, which setup.cfg tells.
+docs: venv
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+# The pictures in docs/images, from the tutorial's own commands; that of the report needs a Chromium.
+screenshots: venv
+	$(BIN)/python -m tests.house.screenshots
 
 # What things cost, beside a floor and beside the peers. Informs, never fails; GROUPS="plan ssh" measures a part of it.
 bench: venv servers

@@ -316,6 +316,14 @@ class Telling(Protocol):
         ...
 
 
+class Knowing(Protocol):
+    """An action that rests on facts of the trade, kept as data: its page shows them."""
+
+    def facts(self) -> Mapping[str, Sequence[str]]:
+        """Title -> sentences, code in single backticks."""
+        ...
+
+
 class Unseen(Protocol):
     """An action that, with some arguments or all, leaves nothing to look at: no gate can wait for it."""
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import parse_given, set_option, yes_option
+from engine.cli.acting import override_of
+from engine.cli.options import override_option, parse_given, set_option, yes_option
 from engine.cli.output import data, say, wants_color, warn
 from engine.cli.planning import MadePlan, gather, print_warnings, views_for
+from engine.cli.policy import held
 from engine.cli.prompt import ask
 from engine.execution.stop import Stop
 from engine.model.errors import SwitchoverError
@@ -20,9 +22,11 @@ from engine.planning.plan_file import PlanWriter, totals_of
 from engine.planning.planner import Planner
 from engine.project import find_project
 from engine.reporting.amendment import format_amendment
+from engine.reporting.wording import policy_line
 from engine.wiring.amend import Draft, Wanted, check_amendable, digests, drafted, events_of, go_over
 from engine.wiring.journals import actor, open_journal, read_run
 from engine.wiring.loading import header_of
+from engine.wiring.policing import subject_of
 from engine.wiring.runs import PLAN_FILE, run_header
 
 
@@ -37,10 +41,12 @@ from engine.wiring.runs import PLAN_FILE, run_header
 )
 @set_option
 @click.option("--reason", default="", metavar="TEXT", help="Stands in the journal and in every report.")
+@override_option
 @yes_option
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files in the plan.")
 def command(
-    run: str, runbook: Path, inventory: Path | None, given: tuple[str, ...], reason: str, yes: bool, verbose: bool
+    run: str, runbook: Path, inventory: Path | None, given: tuple[str, ...], reason: str, override: str | None, yes: bool,
+    verbose: bool,
 ) -> int:
     """Have RUN go on by a new revision of its runbook: show what stays, what is new and what is left to do, ask, and journal it.
 
@@ -48,6 +54,7 @@ def command(
     now. Nothing is done yet: the run goes on with resume.
     """
     project, wanted, stop = find_project(runbook), Wanted(runbook, inventory, parse_given(given)), Stop()
+    by = override_of(override, reason)
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
         state = read_run(journal, run)
@@ -57,11 +64,14 @@ def command(
         if digests(then) == digests(now) and then.actions == now.actions and then.inputs == now.inputs:
             say(f"Nothing to amend: run {state.run} goes by this very revision.")
             return 0
+        checked = held(project, subject_of(draft, wanted), journal, by)
         made = _shown(draft, then, now, verbose=verbose)
         if not yes and not _agreed(state.run, made):
             say("Nothing was amended.")
             return 0
-        go_over(draft, journal, events_of(draft, now, totals_of(made.totals), actor(), reason))
+        go_over(draft, journal, [*events_of(draft, now, totals_of(made.totals), actor(), reason), *checked])
+    for event in checked:
+        say(policy_line(event))
     say(f"Run {state.run} goes by revision {draft.number} now. It goes on with: switchover resume {state.run}")
     return 0
 

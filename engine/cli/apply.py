@@ -23,6 +23,7 @@ from engine.cli.options import (
 )
 from engine.cli.output import data_line, say, warn
 from engine.cli.planning import MadePlan, PlanSink, make_plan, print_warnings, views_for
+from engine.cli.policy import held
 from engine.cli.prompt import ask
 from engine.cli.running import Watch, begin_run
 from engine.execution.stop import Stop
@@ -34,6 +35,7 @@ from engine.wiring.clock import SystemClock
 from engine.wiring.journals import open_journal
 from engine.wiring.loading import Loaded, Named, existing, header_of, load
 from engine.wiring.order import Guarded, Override
+from engine.wiring.policing import Subject
 from engine.wiring.runs import (
     PLAN_FILE,
     Begin,
@@ -54,7 +56,7 @@ from engine.wiring.runs import (
 @limit_option
 @lab_option
 @yes_option
-@click.option("--reason", default="", help="Why the order may be gone against; with --override.")
+@click.option("--reason", default="", help="Why the order or the policy may be gone against; with --override.")
 @override_option
 @ignore_window_option
 @output_option
@@ -102,6 +104,7 @@ def _apply_plan(project: Project, path: Path, watch: Watch, by: Override | None)
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
         check_plan_applies(header, loaded, journal)
+        allowed += held(project, Subject(loaded, header.git_commit or ""), journal, by)
         run = new_run_id(SystemClock())
         folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))
@@ -122,6 +125,7 @@ def _apply_runbook(project: Project, named: Named, watch: Watch, by: Override | 
     stop = Stop()
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(project, notice=warn))
+        allowed += held(project, Subject(loaded), journal, by)
         run = new_run_id(SystemClock())
         folder = stack.enter_context(pinned(loaded, journal, run))
         stage = stack.enter_context(open_stage(loaded, journal, run, stop))

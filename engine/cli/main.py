@@ -17,13 +17,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("engine.cli.init", "Start a project folder of your own."),
     "validate": ("engine.cli.validate", "Check a runbook and an inventory; print every problem at once."),
     "lint": ("engine.cli.lint", "Hold runbooks to rules beyond being valid, such as an order that is proved."),
+    "fmt": ("engine.cli.fmt", "Lay out runbooks, inventories and scenarios alike; the meaning stays."),
+    "graph": ("engine.cli.graph", "Draw a runbook: its steps, gates and lanes, as Mermaid or SVG."),
     "plan": ("engine.cli.plan", "Read the real systems and show what would change. Writes nothing."),
+    "explain": ("engine.cli.explain", "What an address comes to, and which file and line set each value."),
+    "diff": ("engine.cli.diff", "What a change of runbooks in git means, with its risks."),
     "show": ("engine.cli.show", "Show a saved plan."),
     "apply": ("engine.cli.apply", "Do what a plan shows, prove each change, journal everything."),
     "status": ("engine.cli.status", "How runs stand."),
     "resume": ("engine.cli.resume", "Go on with a run that stopped or died."),
     "retry": ("engine.cli.retry", "Try again what failed in a run, and only that."),
     "amend": ("engine.cli.amend", "Go over to a new revision of a run's runbook; what is done stays."),
+    "policy": ("engine.cli.policy", "What the policy would decide now, without applying anything."),
     "inbox": ("engine.cli.inbox", "What waits for people: since when, until when, and what to type."),
     "approve": ("engine.cli.approve", "Agree to what a run asks for."),
     "reject": ("engine.cli.reject", "Refuse what a run asks for."),
@@ -48,10 +53,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "comment": ("engine.cli.comment", "Post a plan or a review as the one comment on a pull request."),
     "test": ("engine.cli.test", "Run scenarios against a private lab, in virtual time."),
     "certify": ("engine.cli.certify", "Kill a run at every boundary, and prove that it ends as if nothing had happened."),
+    "lsp": ("engine.cli.lsp", "Serve an editor: problems as one types, values on hovering."),
+    "doc": ("engine.cli.doc", "What an action does and takes, with an example that works."),
     "schema": ("engine.cli.schema", "Print or write the JSON Schemas that editors complete from."),
     "lab": ("engine.cli.lab", "Simulated systems on this machine, to rehearse against."),
     "demo": ("engine.cli.demo", "A whole cutover against the lab, in a minute."),
 }
+ALSO_CALLED = {"event": "signal"}
+"""What people say for a command where the house has another word: a signal is an outside event."""
 
 
 class Commands(click.Group):
@@ -61,7 +70,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
+        entry = COMMANDS.get(ALSO_CALLED.get(cmd_name, cmd_name))
         if entry is None:
             return None
         command = importlib.import_module(entry[0]).command
@@ -70,7 +79,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (*COMMANDS, *ALSO_CALLED) and not args[0].startswith("-"):
             self._refuse(ctx, args[0])
         return super().resolve_command(ctx, args)
 
@@ -81,15 +90,15 @@ class Commands(click.Group):
     def _refuse(self, ctx: click.Context, name: str) -> None:
         from difflib import get_close_matches  # noqa: PLC0415  # only for a mistyped command
 
-        near = get_close_matches(name, COMMANDS, 1)
+        near = get_close_matches(name, [*COMMANDS, *ALSO_CALLED], 1)
         ctx.fail(f"There is no command '{name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
 
 
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ok, 1 error, 2 changes present (plan --detailed-exitcode), 3 invalid input, 4 stale plan or lock "
-    "held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 error, 2 changes present (--detailed-exitcode, fmt --check), 3 invalid input, 4 stale plan "
+    "or lock held, 5 some items failed, 6 waiting, 7 guard tripped, 70 bug, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="switchover")
 def cli() -> None:

@@ -46,7 +46,8 @@ ignore_window_option = click.option(
 )
 override_option = click.option(
     "--override", metavar="PERSON",
-    help="Go against the order that the runbook insists on: who lets it, by role or name. It has to be you. Needs --reason.",
+    help="Go against the order that the runbook insists on, or against the policy where that is checked: who lets it, by role or "
+    "name. It has to be you. Needs --reason.",
 )
 log_option = click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write the engine's log, JSON lines.")
 

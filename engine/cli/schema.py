@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,26 @@ from engine.actions.catalog import catalog
 from engine.cli.output import data, say
 from engine.model.args import schema_of
 from engine.project import shipped
+from engine.reporting.schema_reference import keys_page
 
 _STEPS = ("step", "lane_step", "observe")
 """What has an action and its arguments."""
-_WRITTEN = ("runbook", "inventory", "scenario")
+WRITTEN = ("runbook", "inventory", "scenario", "policy")
 """Schemas that are written by hand."""
 
 
 @click.command("schema")
 @click.argument("name", required=False)
+@click.option(
+    "--output", type=click.Choice(["json", "markdown"]), default="json", show_default=True,
+    help="The schema itself, or a page on the keys it allows.",
+)
 @click.option("--write", is_flag=True, help="Write the generated schemas: one per action, and editor.json.")
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write, instead of the engine's own."
 )
-def command(name: str | None, write: bool, folder: Path | None) -> int:
-    """Print the schema NAME: runbook, inventory, scenario, editor, or an action such as phone.config. Without NAME, list them."""
+def command(name: str | None, output: str, write: bool, folder: Path | None) -> int:
+    """Print the schema NAME: runbook, inventory, scenario, policy, editor, or an action such as phone.config; or list them."""
     generated = generated_schemas()
     if write:
         target = folder or shipped("schemas")
@@ -37,14 +43,19 @@ def command(name: str | None, write: bool, folder: Path | None) -> int:
         return 0
     names = {file.removeprefix("actions/").removesuffix(".json"): text for file, text in generated.items()}
     if name is None:
-        data("\n".join([*_WRITTEN, *names]))
-    elif name in _WRITTEN:
-        data((shipped("schemas") / f"{name}.json").read_text(encoding="utf-8").rstrip())
-    elif name in names:
-        data(names[name].rstrip())
+        data("\n".join([*WRITTEN, *names]))
     else:
-        raise click.UsageError(f"There is no schema '{name}'. There are: {', '.join([*_WRITTEN, *names])}.")
+        text = _schema(name, names)
+        data((text if output == "json" else keys_page(json.loads(text))).rstrip())
     return 0
+
+
+def _schema(name: str, generated: Mapping[str, str]) -> str:
+    if name in WRITTEN:
+        return (shipped("schemas") / f"{name}.json").read_text(encoding="utf-8")
+    if name not in generated:
+        raise click.UsageError(f"There is no schema '{name}'. There are: {', '.join([*WRITTEN, *generated])}.")
+    return generated[name]
 
 
 def action_schemas() -> dict[str, str]:

@@ -16,7 +16,10 @@ from engine.wiring.journals import actor
 @click.argument("name")
 @click.option("--data", "given", multiple=True, metavar="NAME=VALUE", help="What later steps may use of it. May be repeated.")
 def command(run: str, name: str, given: tuple[str, ...]) -> int:
-    """Tell RUN that NAME has happened, such as port-completed. It may come before anything waits for it."""
+    """Tell RUN that NAME has happened, such as port-completed. It may come before anything waits for it.
+
+    Also called `switchover event`.
+    """
     with at_run(run) as (_, journal, state):
         event = SignalReceived(name, parse_given(given), actor())
         told(journal, state.run, lambda _: [event])

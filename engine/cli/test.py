@@ -13,11 +13,10 @@ from typing import NoReturn
 import click
 
 from engine.cli.output import data, data_json, say, wants_color
-from engine.cli.validate import as_json
 from engine.model.diagnostic import InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.project import find_project
-from engine.reporting.diagnostics import format_diagnostics
+from engine.reporting.diagnostics import as_json, format_diagnostics
 from engine.reporting.junit import junit_of_scenarios
 from engine.wiring.rehearsal.scenarios import Verdict, run_scenario, scenario_files
 

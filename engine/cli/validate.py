@@ -6,22 +6,24 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import inventory_option, output_option, parse_given, runbook_argument, set_option
+from engine.cli.options import inventory_option, output_option, parse_given, set_option
 from engine.cli.output import data, data_json, say
 from engine.cli.planning import print_warnings
-from engine.model.diagnostic import Diagnostic, InvalidInput
+from engine.model.diagnostic import InvalidInput
 from engine.project import find_project
+from engine.reporting.diagnostics import as_json
 from engine.wiring.loading import check_files
 
 
 @click.command("validate")
-@runbook_argument
+@click.argument("runbooks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUNBOOK...")
 @inventory_option(required=False)
 @set_option
 @output_option
-def command(runbook: Path, inventory: Path | None, given: tuple[str, ...], output: str) -> int:
-    """Check RUNBOOK, and with -i an inventory too, without reaching for any system."""
-    found = check_files(find_project(runbook), runbook, inventory, parse_given(given))
+def command(runbooks: tuple[Path, ...], inventory: Path | None, given: tuple[str, ...], output: str) -> int:
+    """Check each RUNBOOK, and with -i an inventory too, without reaching for any system."""
+    project, inputs = find_project(runbooks[0]), parse_given(given)
+    found = list(dict.fromkeys(each for runbook in runbooks for each in check_files(project, runbook, inventory, inputs)))
     errors = [diagnostic for diagnostic in found if diagnostic.is_error]
     if output != "human":
         data_json({"format": "switchover.diagnostics/1", "diagnostics": [as_json(diagnostic) for diagnostic in found]})
@@ -29,17 +31,8 @@ def command(runbook: Path, inventory: Path | None, given: tuple[str, ...], outpu
     if errors:
         raise InvalidInput(found)
     print_warnings(found)
-    data(f"{runbook}: ok" + (f", with {inventory}" if inventory else ""))
+    for runbook in runbooks:
+        data(f"{runbook}: ok" + (f", with {inventory}" if inventory else ""))
     if inventory is None:
         say("Without -i, names that an inventory defines were not checked.")
     return 0
-
-
-def as_json(diagnostic: Diagnostic) -> dict[str, object]:
-    """A diagnostic for machines."""
-    span = diagnostic.span
-    return {
-        "severity": diagnostic.severity.value, "summary": diagnostic.summary, "detail": diagnostic.detail,
-        "hint": diagnostic.hint, "file": span.file if span else None, "line": span.line if span else None,
-        "column": span.column if span else None,
-    }

@@ -80,6 +80,8 @@ def _compared(node: nodes.Compare) -> Part:
     if len(node.ops) != 1:
         return _unknown(node)
     left, operator, right = node.expr, node.ops[0].op, node.ops[0].expr
+    if isinstance(left, nodes.Const) and isinstance(right, nodes.Const):
+        return bool(node.as_const())
     if operator in ("eq", "ne") and isinstance(left, nodes.Const):
         left, right = right, left
     chain, values = chain_of(left), _constants(right, operator)

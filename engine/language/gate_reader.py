@@ -109,8 +109,9 @@ def _several(written: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _limits(raw: Mapping[str, Any]) -> Limits:
+    on_timeout = raw.get("on_timeout", "refuse")
     return Limits(
-        duration_of(raw["within"]) if "within" in raw else None, raw.get("on_timeout", "refuse"), raw.get("escalate_to", ""),
+        duration_of(raw["within"]) if "within" in raw else None, on_timeout, raw.get("escalate_to", ""),
         tuple(map(duration_of, raw.get("remind", ()))), raw.get("calendar", ""),
     )
 

@@ -12,16 +12,19 @@ from engine.model.runbook import Input, Runbook
 
 
 def resolve_inputs(
-    runbook: Runbook, given: Mapping[str, str], kept: Mapping[str, object] | None = None
+    runbook: Runbook, given: Mapping[str, str], kept: Mapping[str, object] | None = None, *, all_given: bool = True
 ) -> Mapping[str, object]:
     """Every input of the runbook with its value: as given, else as ``kept`` from an earlier revision, else its default, else
     None. Of a secret, the reference to it.
 
-    Raises ``InvalidInput`` with all problems: unknown names, wrong types, values outside the choices, missing ones.
+    Raises ``InvalidInput`` with all problems: unknown names, wrong types, values outside the choices, and, when ``all_given``,
+    missing ones.
     """
     problems = list(_unknown(runbook, given))
     values: dict[str, object] = {}
     for name, declared in runbook.inputs.items():
+        if not all_given and name not in given:
+            continue
         try:
             earlier = None if name in given or kept is None else kept.get(name)
             values[name] = _value(declared, given) if earlier is None else _fitting(declared, earlier)

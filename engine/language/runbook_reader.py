@@ -8,6 +8,7 @@ from datetime import time
 from pathlib import Path
 from typing import Any
 
+from engine.language.deprecated import modernise
 from engine.language.durations import seconds_of
 from engine.language.gate_reader import gate_of
 from engine.language.nearest import did_you_mean, listed, offered
@@ -49,6 +50,7 @@ def read_runbook(path: Path, display: str | None = None) -> Draft:
         document = read_yaml(path, display)
     except InvalidInput as error:
         return Draft(None, error.diagnostics)
+    modernise(document.data)
     problems = schema_check("runbook").problems(document.data, document.source)
     if problems:
         return Draft(None, tuple(problems))

@@ -35,14 +35,14 @@ class FileCheck:
     def problems(self, block: Block, step: Step, spec: ActionSpec, scope: Scope) -> Iterator[Diagnostic]:
         """What is wrong with the files of a step, as far as it can be told beforehand which these are."""
         seen = replace(scope, extra=scope.extra | spec.template_names)
-        for name in sorted(set(self._files(block, step, spec))):
+        for name in sorted(set(self.files(block, step, spec))):
             yield from self._file(name, seen, frozenset())
 
     # ------------------------------------------------------------ which files
 
-    def _files(self, block: Block, step: Step, spec: ActionSpec) -> Iterator[str]:
-        endings = {argument.name: argument.template for argument in spec.arguments.values() if argument.template}
-        deciding = [name for name in {*endings, *spec.templates_by} if name in step.args]
+    def files(self, block: Block, step: Step, spec: ActionSpec) -> Iterator[str]:
+        """The files that a step renders, as far as the runbook and the inventory tell; a file may be named several times."""
+        deciding = [name for name in deciding_files(spec) if name in step.args]
         source = self.runbook.document.source
         try:
             compiled = {
@@ -52,10 +52,7 @@ class FileCheck:
             return
         fixed = all(value.is_constant for value in compiled.values())
         for values in self._values(block, compiled, once=fixed):
-            for name, each in endings.items():
-                yield from (f"{values[name]}{ending}" for ending in each if values.get(name))
-            if spec.templates is not None and all(values.get(name) for name in spec.templates_by if name in step.args):
-                yield from spec.templates(*(str(values.get(name, "")) for name in spec.templates_by))
+            yield from files_of(step, spec, values)
 
     def _values(self, block: Block, compiled: Mapping[str, Compiled], *, once: bool) -> Iterator[Mapping[str, object]]:
         """What the arguments come to, for each item that differs in them; without what cannot be told yet."""
@@ -124,6 +121,20 @@ class FileCheck:
         words = self.names.words(reference, scope)
         if words is not None:
             yield file_diagnostic(words, file.display, file.text, reference.line)
+
+
+def deciding_files(spec: ActionSpec) -> set[str]:
+    """Arguments of an action that name or decide which template files it renders."""
+    return {*(argument.name for argument in spec.arguments.values() if argument.template), *spec.templates_by}
+
+
+def files_of(step: Step, spec: ActionSpec, values: Mapping[str, object]) -> Iterator[str]:
+    """The template files that a step renders, given what its arguments come to; without those that cannot be told."""
+    for argument in spec.arguments.values():
+        if argument.template and values.get(argument.name):
+            yield from (f"{values[argument.name]}{ending}" for ending in argument.template)
+    if spec.templates is not None and all(values.get(name) for name in spec.templates_by if name in step.args):
+        yield from spec.templates(*(str(values.get(name, "")) for name in spec.templates_by))
 
 
 def _context(base: Mapping[str, object], item: Item | None) -> Mapping[str, object]:

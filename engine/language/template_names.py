@@ -50,8 +50,18 @@ NONE = References()
 
 def references_in(tree: nodes.Template) -> References:
     """The names a parsed template takes from outside."""
-    outside = find_undeclared_variables(tree) - set(DEFAULT_NAMESPACE)
-    return References(tuple(reference for reference in _walk(tree, False) if reference.root in outside))
+    found = tuple(reference for reference in _walk(tree, False) if reference.root not in DEFAULT_NAMESPACE)
+    if any(True for _ in tree.find_all(_NAMING)):
+        outside = find_undeclared_variables(tree)  # generates all the code anew: worth it only where names are made
+        found = tuple(reference for reference in found if reference.root in outside)
+    return References(found)
+
+
+_NAMING = (
+    nodes.For, nodes.Assign, nodes.AssignBlock, nodes.Macro, nodes.CallBlock, nodes.Import, nodes.FromImport, nodes.With,
+    nodes.Block, nodes.Extends,
+)
+"""What gives a name a meaning of its own within a template."""
 
 
 def included_in(tree: nodes.Template) -> tuple[tuple[str, int], ...]:
@@ -69,6 +79,20 @@ def assigned_in(tree: nodes.Template) -> frozenset[str]:
     for node in tree.find_all(nodes.FromImport):
         names |= {name if isinstance(name, str) else name[1] for name in node.names}
     return frozenset(names)
+
+
+def meaning_of(tree: nodes.Template) -> str:
+    """A template in a form of its own: text that comments part is one text."""
+    for output in tree.find_all(nodes.Output):
+        joined: list[nodes.Expr] = []
+        for part in output.nodes:
+            last = joined[-1] if joined else None
+            if isinstance(part, nodes.TemplateData) and isinstance(last, nodes.TemplateData):
+                joined[-1] = nodes.TemplateData(last.data + part.data)
+            else:
+                joined.append(part)
+        output.nodes = joined
+    return repr(tree)
 
 
 def _walk(node: nodes.Node, guarded: bool) -> Iterator[Reference]:

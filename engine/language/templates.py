@@ -10,7 +10,7 @@ an empty string. Secrets come out in clear, because a phone's file needs them; w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -19,11 +19,21 @@ from jinja2.runtime import Context as JinjaContext
 from jinja2.runtime import new_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from engine.language.condition_parts import spelled
 from engine.language.nearest import did_you_mean
 from engine.language.template_code import DirectCode
 from engine.language.template_errors import Undefined, Words, describe, file_diagnostic, template_line, yaml_diagnostic
 from engine.language.template_filters import FILTERS
-from engine.language.template_names import NONE, References, assigned_in, included_in, path_of, references_in, whole_expression
+from engine.language.template_names import (
+    NONE,
+    References,
+    assigned_in,
+    included_in,
+    meaning_of,
+    path_of,
+    references_in,
+    whole_expression,
+)
 from engine.language.yaml_reader import decode, read_bytes
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.plan import digest
@@ -118,6 +128,20 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Operand:
+    """A condition, or a part of one that is joined with others. ``joined``: ``and``, ``or``, ``not``; empty for what is not
+    taken apart any further."""
+
+    words: str
+    condition: Condition
+    joined: str = ""
+    parts: tuple[Operand, ...] = ()
+
+
+_JOINS: Mapping[type[nodes.Node], str] = {nodes.And: "and", nodes.Or: "or", nodes.Not: "not"}
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateFile:
     """A template file: its text, the names it takes from outside, the files it includes or extends (each with the line), and the
     names it sets, which those see."""
@@ -141,10 +165,17 @@ class Templates:
     _compiled: dict[str, Template] = field(default_factory=dict, init=False, repr=False)
     _ready: dict[str, tuple[Callable[[Context], Any], References]] = field(default_factory=dict, init=False, repr=False)
     """Text of a value -> what renders it: a runbook is checked before it is worked, and each compiling is a millisecond."""
+    _taken_apart: dict[str, TemplateFile] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._values = _make_environment(None, False)
         self._files = _make_environment(_FileLoader(self), _is_escaped)
+
+    def beside(self, folders: Sequence[Path], display: Callable[[Path], str]) -> Templates:
+        """Those of another revision: files of their own, but a value that both have is compiled once."""
+        other = Templates(folders, display)
+        other._values, other._ready = self._values, self._ready  # of the same class
+        return other
 
     # ------------------------------------------------------------ values
 
@@ -171,6 +202,25 @@ class Templates:
             raise InvalidInput([yaml_diagnostic(words, source, path, 1)])
         references = references_in(tree)
         return Condition(_at_yaml(lambda context: bool(evaluate(context)), source, path, references), references)
+
+    def compile_operands(self, expression: str, source: SourceMap, path: DataPath) -> Operand:
+        """A ``when`` or ``where`` taken apart, each part of it a condition of its own. Raises as ``compile_condition`` does."""
+        tree = self._parse("{{ " + expression.rstrip("\n") + " }}", source, path)
+        node = whole_expression(tree)
+        if node is None:
+            return Operand(expression.strip(), self.compile_condition(expression, source, path))
+        return replace(self._operand(node, source, path), words=expression.strip())
+
+    def _operand(self, node: nodes.Expr, source: SourceMap, path: DataPath) -> Operand:
+        tree = nodes.Template([nodes.Output([node], lineno=node.lineno)], lineno=1)
+        tree.set_environment(self._values)
+        evaluate, references = self._native(tree, source, path), references_in(tree)
+        assert evaluate is not None  # noqa: S101  # it is one whole expression
+        run = evaluate
+        condition = Condition(_at_yaml(lambda context: bool(run(context)), source, path, references), references)
+        joined = _JOINS.get(type(node), "")
+        inner = [node.node] if isinstance(node, nodes.Not) else _flattened(node, type(node)) if joined else []
+        return Operand(spelled(node), condition, joined, tuple(self._operand(part, source, path) for part in inner))
 
     def _text(self, raw: str, source: SourceMap, path: DataPath) -> Compiled:
         ready = self._ready.get(raw)
@@ -254,10 +304,11 @@ class Templates:
         return []
 
     def file(self, name: str) -> TemplateFile | None:
-        """A template file taken apart; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
-        path = self.find(name)
-        if path is None:
-            return None
+        """A template file taken apart, once; None when there is none of this name. Raises ``InvalidInput`` for a syntax error."""
+        known = self._taken_apart.get(name)
+        path = self.find(name) if known is None else None
+        if known is not None or path is None:
+            return known
         try:
             text, _, _ = _FileLoader(self).get_source(self._files, name)
             tree = self._files.parse(text, name)
@@ -265,7 +316,15 @@ class Templates:
             raise
         except Exception as error:  # noqa: BLE001  # as in render_file
             raise InvalidInput([self._in_file(error, name, {})]) from None
-        return TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
+        found = TemplateFile(self.display(path), text, references_in(tree), included_in(tree), assigned_in(tree))
+        self._taken_apart[name] = found
+        return found
+
+    def meaning(self, name: str) -> str:
+        """The same for template files that differ in Jinja's comments, or in spaces inside its braces, alone; empty when there is
+        none. Raises ``InvalidInput`` for a syntax error."""
+        file = self.file(name)
+        return "" if file is None else meaning_of(self._files.parse(file.text, name))
 
     def _in_file(self, error: Exception, name: str, context: Context) -> Diagnostic:
         file, line = template_line(error)
@@ -301,6 +360,13 @@ class _FileLoader(BaseLoader):
 def has_template(text: str) -> bool:
     """Whether a text holds anything to render."""
     return "{{" in text or "{%" in text
+
+
+def _flattened(node: nodes.Node, kind: type[nodes.Node]) -> list[nodes.Expr]:
+    """``a and b and c`` as three, though it is written as two in two."""
+    if isinstance(node, kind) and isinstance(node, nodes.And | nodes.Or):
+        return [*_flattened(node.left, kind), *_flattened(node.right, kind)]
+    return [node] if isinstance(node, nodes.Expr) else []
 
 
 def _is_escaped(name: str | None) -> bool:

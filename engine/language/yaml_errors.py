@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
@@ -41,6 +43,7 @@ _AT_OPENING = frozenset({
     "did not find expected ',' or ']'", "did not find expected ',' or '}'", "could not find expected ':'",
 })
 """Problems noticed late whose cause is where the construct was opened."""
+_CONFLICT = re.compile(r"^<{7}(?: .*)?\n(?:.*\n)*?={7}$", re.MULTILINE)
 _TOO_DEEP = "exceeded maximum nesting depth"
 """libyaml has a limit of its own since 0.2.6, and meets it before we see the first of the levels."""
 MAX_DEPTH = 64
@@ -51,6 +54,12 @@ def describe_syntax_error(error: YAMLError, text: str, display: str) -> Diagnost
     """The diagnostic for what libyaml raised."""
     if isinstance(error, ReaderError):
         return _unprintable(error, text, display)
+    conflict = _CONFLICT.search(text)
+    if conflict is not None:
+        number = text.count("\n", 0, conflict.start()) + 1
+        detail = "git left both sides of a conflict here. Keep what is right, and delete the lines that begin with <<<<<<<, " \
+                 "======= and >>>>>>>."
+        return Diagnostic("Merge conflict", detail, Span(display, number, 1), line_of(text, number))
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return Diagnostic("Not valid YAML", f"{error}.", Span(display, 1, 1))
     problem = error.problem or ""

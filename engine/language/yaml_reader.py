@@ -11,8 +11,9 @@ Refused: duplicate keys, several documents, tags of one's own, merge keys (``<<`
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,26 @@ def at_path(data: object, path: DataPath) -> Any:
     return data
 
 
+_OPEN: ContextVar[Mapping[Path, str]] = ContextVar("open files")
+
+
+@contextmanager
+def overlaid(texts: Mapping[Path, str]) -> Iterator[None]:
+    """For the length of a block some files, by their resolved paths, read as these texts: what stands in an editor and is not
+    saved. They must exist."""
+    token = _OPEN.set(texts)
+    try:
+        yield
+    finally:
+        _OPEN.reset(token)
+
+
 def read_bytes(path: Path, display: str) -> bytes:
     """A file's content, refused before it is read when over the limit. Raises ``InvalidInput``."""
+    unsaved = _OPEN.get(None)
+    text = unsaved.get(path.resolve()) if unsaved else None
+    if text is not None:
+        return text.encode()
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1) if path.stat().st_size <= MAX_BYTES else None

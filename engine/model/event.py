@@ -30,6 +30,7 @@ from engine.model.event_people import (
     GateReported,
     GateVoted,
     OrderOverridden,
+    PolicyChecked,
     RunCancelled,
     RunHeld,
     RunPaused,
@@ -76,6 +77,7 @@ __all__ = [
     "ItemWithdrawn",
     "ItemsNamed",
     "OrderOverridden",
+    "PolicyChecked",
     "Record",
     "RunAmended",
     "RunCancelled",
@@ -367,7 +369,7 @@ KINDS: dict[str, type[Event]] = {
         GuardTripped, RunInterrupted, RunReadBack, RunFinished,
         GateOpened, GateReopened, GateVoted, GateAnswered, GateReported, GateDelegated, SignalReceived, GateLooked, GateReminded,
         GateEscalated, GateClosed, RunHeld, RunReleased, GateChosen, GateDeclined, GateProposed, GateMoved, GateNotified,
-        SkipOrdered, RunPaused, RunCancelled, OrderOverridden,
+        SkipOrdered, RunPaused, RunCancelled, OrderOverridden, PolicyChecked,
     )
 }
 LETTERS = frozenset(kind for kind, cls in KINDS.items() if cls.is_letter)
@@ -379,13 +381,17 @@ OF_GATES = frozenset({
 })
 """What tells which gates of a run are open, and what keeps their run from going on."""
 
+_LISTS = frozenset({
+    "fields", "diff", "reminders", "evidence", "people", "slots", "proposed", "items",
+    "rules", "changed", "branches", "risks", "approvers", "notes",
+})
 _FIELDS: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in dataclasses.fields(cls)) for kind, cls in KINDS.items()}
 _VALUES = {kind: attrgetter("kind", *names) for kind, names in _FIELDS.items()}
 """All of an event's fields at once, behind its kind: without any of them a getter of one alone would give no tuple."""
 _KEYS = {kind: frozenset(names) for kind, names in _FIELDS.items()}
 _TUPLES = {
     kind: tuple(
-        name for name in names if name in ("fields", "diff", "reminders", "evidence", "people", "slots", "proposed", "items")
+        name for name in names if name in _LISTS
     )
     for kind, names in _FIELDS.items()
 }
@@ -416,7 +422,8 @@ def decode(kind: str, data: Mapping[str, Any]) -> Event:
     values = dict(data) if data.keys() == _KEYS[kind] else {name: data[name] for name in known if name in data}
     for name in _TUPLES[kind]:
         if name in values:
-            values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
+            listed = values[name]
+            values[name] = tuple([tuple(v) if isinstance(v, list) else v for v in listed]) if listed else ()
     return cls(**values)
 
 

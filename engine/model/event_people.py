@@ -307,3 +307,36 @@ class OrderOverridden(Event):
     role: str
     via: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChecked(Event):
+    """What was found when the project's policy was held against what the run is made from, before it began or was amended.
+    ``outcome``: kept, overridden, or not enforced, as against the lab; ``policy``: where it stands, with ``policy_commit``."""
+
+    kind: ClassVar[str] = "policy_checked"
+    outcome: str
+    policy: str
+    policy_commit: str
+    rules: tuple[Mapping[str, Any], ...]
+    """Each thing that a rule asks: the ``rule``, its place (``at``), whether it was ``kept``, what was found (``says``)."""
+    commit: str
+    """What is applied; empty when it is none."""
+    changed: tuple[str, ...] = ()
+    """Files that were not as the commit has them."""
+    branches: tuple[str, ...] = ()
+    """Those of the policy's branches that the commit was in."""
+    signature: Mapping[str, Any] = field(default_factory=dict)
+    """``good``, ``signer``, and ``why`` it is not good; empty when no rule asks for one."""
+    base: Mapping[str, Any] = field(default_factory=dict)
+    """The ``commit`` it was compared with, and ``why`` with that; empty when no rule asks who reviewed."""
+    risks: tuple[Mapping[str, Any], ...] = ()
+    """What the change means: each ``risk`` with its ``reasons``."""
+    approvers: tuple[Mapping[str, Any], ...] = ()
+    """Whose review counted: ``name``, ``role``, ``mail``, and the ``commits``."""
+    notes: tuple[str, ...] = ()
+    who: str = ""
+    """Who overrode it; ``via``: how it is known who that was."""
+    role: str = ""
+    via: str = ""
+    reason: str = ""

@@ -125,6 +125,8 @@ class RunState:
     tripped: ev.GuardTripped | None = None
     overrides: list[ev.WindowOverridden] = field(default_factory=list)
     order_overrides: list[ev.OrderOverridden] = field(default_factory=list)
+    policies: list[ev.PolicyChecked] = field(default_factory=list)
+    """What the policy came to, when the run began and with each amendment."""
     labels: dict[str, str] = field(default_factory=dict)
     """Item key -> what people call it."""
     closed: list[ev.WindowClosed] = field(default_factory=list)
@@ -261,6 +263,10 @@ def _overridden(state: RunState, event: Any, at: datetime) -> None:
 
 def _order_overridden(state: RunState, event: Any, at: datetime) -> None:
     state.order_overrides.append(event)
+
+
+def _policy_checked(state: RunState, event: Any, at: datetime) -> None:
+    state.policies.append(event)
 
 
 def _window_closed(state: RunState, event: Any, at: datetime) -> None:
@@ -531,4 +537,5 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any, datetime], None]] = {
     ev.GateMoved: _of_gate(_moved), ev.GateNotified: _notified,
     ev.SignalReceived: _signal, ev.RunHeld: _held, ev.RunReleased: _released, ev.SkipOrdered: _skip_ordered,
     ev.RunPaused: _paused, ev.RunCancelled: _cancelled, ev.OrderOverridden: _order_overridden,
+    ev.PolicyChecked: _policy_checked,
 }

@@ -49,6 +49,20 @@ class SourceMap:
         key, value = self._nearest(path)
         return key or value
 
+    def has(self, path: DataPath) -> bool:
+        """Whether something was written at exactly this path; False for what the reader filled in."""
+        if self._positions is None:
+            self._positions = self.locate()
+        return self._positions.get(path) is not None
+
+    def at(self, line: int, column: int) -> DataPath:
+        """The path of what stands at a place: that which begins last before it, key or value; empty above everything."""
+        if self._positions is None:
+            self._positions = self.locate()
+        begin = [(span, path) for path, found in self._positions.items() for span in found if span is not None]
+        before = [(span.line, span.column, len(path), path) for span, path in begin if (span.line, span.column) <= (line, column)]
+        return max(before, key=lambda entry: entry[:3])[3] if before else ()
+
     def line(self, number: int) -> str:
         """The text of line ``number`` (from 1), without its line end; empty when there is none."""
         lines = self.text.splitlines()

@@ -141,13 +141,14 @@ def _parsed(path: Path, line: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        if _begins_as_plan(path):
+        if begins_as_plan(path):
             raise _altered(path)
         raise SwitchoverError(f"{path} is not a plan", "It is some other file. Make a plan with: switchover plan --out FILE")
     return value
 
 
-def _begins_as_plan(path: Path) -> bool:
+def begins_as_plan(path: Path) -> bool:
+    """Whether a file is a plan, whole or not. Raises ``OSError``."""
     with path.open("rb") as file:
         return file.read(64).startswith(b'{"format":"' + FORMAT.encode())
 

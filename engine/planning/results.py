@@ -163,6 +163,22 @@ class PastResults(Results):
         """Nothing."""
 
 
+class NoResults(Results):
+    """For looking at a runbook without a plan or a run: whatever a step comes to, only these can tell."""
+
+    def of_item(self, address: str) -> StepResult:
+        """Raises ``DependsOnLaterError``."""
+        raise DependsOnLaterError(address)
+
+    def of_step(self, step: str) -> Counts:
+        """Raises ``DependsOnLaterError``."""
+        raise DependsOnLaterError(step)
+
+    def of_run(self) -> Counts:
+        """Raises ``DependsOnLaterError``."""
+        raise DependsOnLaterError("the run so far")
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many items ended in which way."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.language.gate_reader import templates_of
+from engine.language.names import ROOTS
 from engine.language.templates import Compiled, Condition, DependsOnLaterError, Templates
 from engine.model.args import BadArgument, Builder, builder_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
@@ -109,6 +110,14 @@ class Ready:
         """What later steps may use of what was ``seen``, in JSON's types; empty for an action that declares none."""
         tell = getattr(self.compiled.action, "outputs", None)
         return {} if tell is None else {name: plain(value) for name, value in tell(self.args, seen).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Names for the templates of one address, and what masks secrets in what they make of them."""
+
+    context: Mapping[str, Any]
+    redact: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +265,19 @@ class Scene:
             return None
         return {name: redact(text) for name, text in _flat(compiled.texts.render(context))}
 
+    def compiled(self, step: str) -> AnyStep:
+        """A step by its address, as it is worked for each item."""
+        return self._compiled[step]
+
+    def view(self, block: Block, item: Item | None) -> View:
+        """What the templates of an address see. Raises ``InvalidInput`` for a secret of the item that cannot be found."""
+        fields, redact = self._reveal(block, item)
+        return View(self._context(block, item, fields), redact)
+
+    def picked(self, block: Block, item: Item) -> View:
+        """What ``where`` sees of an item: its secrets as they are written."""
+        return View(self._context(block, item, item.fields), self._reveal(block, item)[1])
+
     def sessions(self, ready: Ready, *, read_only: bool) -> Sessions:
         """Sessions for one exchange with the step's time-out ahead of it."""
         deadline = self.clock.monotonic() + ready.compiled.step.timeout_s
@@ -317,10 +339,15 @@ class Scene:
         if item is not None:
             own = fields.get("vars")
             if own is not None and isinstance(own, Mapping):
-                context.update({**self._vars, **own, **self._inputs})
+                context.update(self._with_own(own))
             context["item"] = fields
         context["steps"] = Steps(self._directory, self.results, block, None if item is None else item.key)
         return context
+
+    def _with_own(self, own: Mapping[str, object]) -> dict[str, Any]:
+        """The variables of an item that has some of its own: under ``vars``, and each by its name where that is no other's."""
+        variables = {**self._vars, **own, **self._inputs}
+        return {**{name: value for name, value in variables.items() if name not in ROOTS}, "vars": variables}
 
     def _reveal(self, block: Block, item: Item | None) -> tuple[Mapping[str, object], Callable[[str], str]]:
         collection = self.inventory.collections.get(block.fan_out.for_each or "")

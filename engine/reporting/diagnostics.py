@@ -66,3 +66,13 @@ def _printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else " " if char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, object]:
+    """A diagnostic for machines."""
+    span = diagnostic.span
+    return {
+        "severity": diagnostic.severity.value, "summary": diagnostic.summary, "detail": diagnostic.detail,
+        "hint": diagnostic.hint, "file": span.file if span else None, "line": span.line if span else None,
+        "column": span.column if span else None,
+    }

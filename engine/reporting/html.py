@@ -27,6 +27,7 @@ from engine.reporting.wording import (
     decisions,
     look_back,
     next_steps,
+    policy_line,
     title_of,
     words_of,
 )
@@ -288,6 +289,8 @@ def _origins(story: Story) -> Iterator[tuple[str, str]]:
     if header.get("git_commit"):
         dirty = " with local changes that were not committed" if header.get("git_dirty") else ""
         yield "Git commit", f"<code>{_text(header['git_commit'])}</code>{dirty}"
+    for checked in story.state.policies:
+        yield "Policy", _text(policy_line(checked))
     for title, name in (("Inputs", "inputs"), ("Actions", "actions")):
         values = header.get(name) or {}
         if values:

@@ -15,7 +15,7 @@ from engine.model.gate import acted
 from engine.model.plan import split_address
 from engine.model.run import ItemStatus
 from engine.reporting.terminal import many, printable, spelled
-from engine.reporting.wording import STATUS_WORDS, amended, look_back, paused_by, title_of
+from engine.reporting.wording import STATUS_WORDS, amended, look_back, paused_by, policy_line, title_of
 
 SETTLED: dict[type[ev.Event], ItemStatus] = {
     ev.ItemChanged: ItemStatus.CHANGED, ev.ItemUnchanged: ItemStatus.UNCHANGED, ev.ItemRan: ItemStatus.RAN,
@@ -143,6 +143,7 @@ _WORDED: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.RunPaused: lambda e: f"the run is {paused_by(e)}",
     ev.RunCancelled: lambda e: f"the run is cancelled by {e.who}: {e.reason}",
     ev.OrderOverridden: lambda e: f"against the order, let by {e.who}: {e.doing}: {e.reason}",
+    ev.PolicyChecked: policy_line,
     ev.SkipOrdered: lambda e: f"{e.address} is to be skipped, says {e.who}: {e.reason}",
     ev.RunReleased: lambda e: f"{e.address or 'the run'} is released by {e.who}: {e.reason}",
 }

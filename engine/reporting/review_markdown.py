@@ -181,4 +181,5 @@ def _whole(review: Review) -> str:
     words = ["switchover diff", review.old, *([review.new] if review.new_commit else [])]
     if review.inventory:
         words += ["-i", review.inventory]
+    words.append("--verbose")
     return f"All of it: {code(' '.join(words))}"

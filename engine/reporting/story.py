@@ -127,7 +127,7 @@ _OF_PEOPLE = frozenset({
     ev.GateOpened, ev.GateReopened, ev.GateVoted, ev.GateAnswered, ev.GateReported, ev.GateDelegated, ev.SignalReceived,
     ev.GateEscalated, ev.GateClosed, ev.RunHeld, ev.RunReleased, ev.GateChosen, ev.GateDeclined, ev.GateProposed, ev.GateMoved,
     ev.GateNotified,
-    ev.SkipOrdered, ev.RunPaused, ev.RunCancelled, ev.OrderOverridden,
+    ev.SkipOrdered, ev.RunPaused, ev.RunCancelled, ev.OrderOverridden, ev.PolicyChecked,
 })
 """What people and the outside world did, told in the run's timeline."""
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from engine.model.event import RunStarted
+from engine.model.event import RunStarted, encode
 from engine.model.gate import GateState
 from engine.model.plan import split_address
 from engine.model.run import ItemState, ItemStatus, RunState, RunStatus
@@ -22,6 +22,7 @@ from engine.reporting.wording import (
     look_back,
     next_steps,
     paused_by,
+    policy_line,
     title_of,
     untold,
     words_of,
@@ -89,6 +90,9 @@ def _head(state: RunState, paint: Paint, holder: Lease | None) -> Iterator[str]:
     for at, event in state.amendments:
         reason = f" ({event.reason})" if event.reason else ""
         yield paint("dim", f"  amended {moment(at)} by {event.who}{reason}: revision {event.revision}")
+    for checked in state.policies:
+        if checked.outcome != "overridden":  # that stands below, at length
+            yield paint("dim", f"  {printable(policy_line(checked))}")
     if state.read_back is not None:
         yield f"  {look_back(state.read_back)}"
     if holder is not None:
@@ -242,6 +246,7 @@ def summary_data(state: RunState) -> dict[str, Any]:
             {"address": o.address, "doing": o.doing, "who": o.who, "role": o.role, "via": o.via, "reason": o.reason}
             for o in state.order_overrides
         ],
+        "policy": [encode(event) for event in state.policies],
         "skips": [{"address": address, "reason": s.reason, "who": s.who, "via": s.via} for address, s in state.skips.items()],
         "cancelled": {"reason": state.cancelled.reason, "who": state.cancelled.who, "via": state.cancelled.via}
         if state.cancelled else None,

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from engine.model.event import RunAmended, RunPaused, RunReadBack
+from engine.model.event import PolicyChecked, RunAmended, RunPaused, RunReadBack
 from engine.model.gate import GateState, Offers
 from engine.model.run import ItemStatus, RunState, RunStatus
 
@@ -71,13 +71,36 @@ def paused_by(paused: RunPaused) -> str:
     return f"paused by {paused.who}" + (f": {paused.reason}" if paused.reason else "")
 
 
+def policy_line(event: PolicyChecked) -> str:
+    """What the policy came to, in a sentence or two."""
+    signer = event.signature.get("signer") if event.signature.get("good") else ""
+    facts = [
+        f"commit {event.commit[:10]}" if event.commit else "no commit",
+        f"in {', '.join(event.branches)}" if event.branches else "", f"signed by {signer}" if signer else "",
+        f"risks: {', '.join(str(risk['risk']) for risk in event.risks)}" if event.risks else "",
+        f"reviewed by {', '.join(dict.fromkeys(str(who['name']) for who in event.approvers))}" if event.approvers else "",
+    ]
+    found = f"{event.policy}: {'; '.join(filter(None, facts))}"
+    if event.outcome == "kept":
+        return f"Policy kept, by {found}"
+    broken = " ".join(f"{rule['rule']}: {rule['says']}" for rule in event.rules if not rule["kept"])
+    if event.outcome == "overridden":
+        return f"Policy overridden by {event.who} ({event.role}; {event.via}): {event.reason}. By {found}. {broken}"
+    return f"Policy not enforced, by {found}. {broken}".rstrip()
+
+
+def policy_decisions(state: RunState) -> list[str]:
+    """Whatever the policy did not simply let pass, in sentences."""
+    return [policy_line(event) for event in state.policies if event.outcome == "overridden"]
+
+
 def decisions(state: RunState) -> list[str]:
     """What people decided about the run as a whole or against its order, in sentences: it stands in every report."""
     cancelled = state.cancelled
     ended = [f"The run was cancelled by {cancelled.who} ({cancelled.via}): {cancelled.reason}"] if cancelled else []
     against = [f"Against the order: {o.doing}. Let by {o.who} ({o.role}; {o.via}): {o.reason}" for o in state.order_overrides]
     skipped = [f"{address} was skipped by {skip.who} ({skip.via}): {skip.reason}" for address, skip in state.skips.items()]
-    return ended + against + skipped
+    return ended + policy_decisions(state) + against + skipped
 
 
 def next_steps(state: RunState, *, alive: bool = False, taken_back: str = "") -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import selectors
+import select
 import socket
 import threading
 import time
@@ -112,7 +112,11 @@ class TransferLoop:
         self._serial = itertools.count()
         self._bell: socket.socket
         self._ear: socket.socket
-        self._selector: selectors.BaseSelector
+        self._poll: select.poll
+        """Not ``selectors``: its bookkeeping for each packet costs more than asking for all sockets anew, and they are few, one a
+        thread that waits."""
+        self._heard: dict[int, _Exchange] = {}
+        """By the descriptor of its socket, while it is listened to."""
 
     def run(self, transfer: Transfer, server: Endpoint, patience: Patience, left_s: float) -> None:
         """Carries out one transfer and returns when it is finished. Callable from any thread but the loop's own.
@@ -143,7 +147,6 @@ class TransferLoop:
             return
         self._ring()
         thread.join()
-        self._selector.close()
         self._bell.close()
         self._ear.close()
 
@@ -154,8 +157,8 @@ class TransferLoop:
             self._bell, self._ear = socket.socketpair()
             self._bell.setblocking(False)
             self._ear.setblocking(False)
-            self._selector = selectors.DefaultSelector()
-            self._selector.register(self._ear, selectors.EVENT_READ)
+            self._poll = select.poll()
+            self._poll.register(self._ear, select.POLLIN)
             self._thread = threading.Thread(target=self._work, name="tftp", daemon=True)
             self._thread.start()
 
@@ -166,11 +169,12 @@ class TransferLoop:
     def _work(self) -> None:
         try:
             while not self._closed:
-                for key, _ in self._selector.select(self._pause_s()):
-                    if key.data is None:
+                for descriptor, _ in self._poll.poll(self._pause_ms()):
+                    exchange = self._heard.get(descriptor)
+                    if exchange is None:
                         self._admit()
                     else:
-                        self._guarded(self._hear, key.data)
+                        self._guarded(self._hear, exchange)
                 self._expire()
         finally:
             self._shut_down()
@@ -200,7 +204,9 @@ class TransferLoop:
             self._guarded(self._open, exchange)
 
     def _open(self, exchange: _Exchange) -> None:
-        self._selector.register(exchange.sock, selectors.EVENT_READ, exchange)
+        descriptor = exchange.sock.fileno()
+        self._poll.register(descriptor, select.POLLIN)
+        self._heard[descriptor] = exchange
         exchange.asked_at = time.monotonic()
         self._say(exchange, exchange.asked_at, 1 if exchange.transfer.repeatable else _WRITE_REQUEST)
         self._watch(exchange)
@@ -286,10 +292,10 @@ class TransferLoop:
 
     # ------------------------------------------------------------ waiting
 
-    def _pause_s(self) -> float | None:
+    def _pause_ms(self) -> float | None:
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return max(0.0, self._timers[0][0] - time.monotonic()) * 1000
 
     def _expire(self) -> None:
         """One timer per transfer: it is moved on when it rings early, which is cheaper than a new one per packet."""
@@ -322,8 +328,9 @@ class TransferLoop:
         if farewell is not None and exchange.peer is not None:
             with contextlib.suppress(Permanent):  # the transfer has its outcome already
                 send(exchange.sock, farewell, exchange.peer)
-        with contextlib.suppress(KeyError):  # it may have failed before it was watched
-            self._selector.unregister(exchange.sock)
+        descriptor = exchange.sock.fileno()
+        if self._heard.pop(descriptor, None) is not None:  # else it failed before it was listened to
+            self._poll.unregister(descriptor)
         exchange.sock.close()
         exchange.error = error
         exchange.over.release()

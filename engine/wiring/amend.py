@@ -118,7 +118,7 @@ def drafted(project: Project, journal: Journal, state: RunState, wanted: Wanted,
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
         pin(new, folder, copied_from)
-        comparison = _compared(old, new, journal, state, stop)
+        comparison = compared(old, new, journal, state, stop)
         stage = stack.enter_context(open_stage(new, journal, state.run, stop, state))
         if comparison.problems:
             raise InvalidInput(comparison.problems)
@@ -128,11 +128,14 @@ def drafted(project: Project, journal: Journal, state: RunState, wanted: Wanted,
         yield Draft(state, state.revision + 1, folder, stage, comparison, again, lapsed, left)
 
 
-def _compared(old: Loaded, new: Loaded, journal: Journal, state: RunState, stop: Stop) -> Comparison:
+def compared(old: Loaded, new: Loaded, journal: Journal, state: RunState, stop: Stop, *, passing: bool = False) -> Comparison:
+    """What going over from one to the other means for a run as it stands. ``passing``: only looked at, so nothing is written."""
     with ExitStack() as stack:
         # Looked back on as this run, and without work of their own, so that no connection's secret is asked for.
         scenes = [
-            stack.enter_context(open_stage(loaded, journal, state.run, stop, past=state, shaped=lambda _: ())).scene
+            stack.enter_context(
+                open_stage(loaded, journal, state.run, stop, passing=passing, past=state, shaped=lambda _: ())
+            ).scene
             for loaded in (old, new)
         ]
         return compare(Revision(scenes[0]), Revision(scenes[1]), state)

@@ -62,13 +62,14 @@ class Loaded:
 
 
 def load(
-    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None
+    project: Project, named: Named, inputs: Mapping[str, object] | None = None, kept: Mapping[str, object] | None = None,
+    compiled: Templates | None = None,
 ) -> Loaded:
     """Raises ``InvalidInput`` with every problem of runbook, inventory and inputs together. ``inputs``: as a plan keeps
     them, values and not text, instead of what ``named`` gives. ``kept``: likewise, but of another revision of the runbook, and
-    beside what ``named`` gives."""
+    beside what ``named`` gives. ``compiled``: the project's templates, when they have been loaded before."""
     runbook, inventory, found = _read(project, named)
-    templates = Templates(project.templates, project.display)
+    templates = compiled or Templates(project.templates, project.display)
     if runbook is not None:
         actions = catalog(runbook.actions())
         found += check_runbook(runbook, specs_of(actions, runbook), inventory, templates)
@@ -93,13 +94,19 @@ def _resume_collector() -> None:
 
 
 def check_files(project: Project, runbook: Path, inventory: Path | None, given: Mapping[str, str]) -> list[Diagnostic]:
-    """Every problem and warning of a runbook, and of an inventory when given."""
-    if inventory is not None:
+    """Every problem and warning of a runbook, and of an inventory when given. Inputs need not be given: the files are right
+    without."""
+    if inventory is None:
+        return check_runbook_files(project, runbook, None)
+    read, customer, found = _read(project, Named(runbook, inventory, given))
+    if read is not None:
+        templates = Templates(project.templates, project.display)
+        found += check_runbook(read, specs_of(catalog(read.actions()), read), customer, templates)
         try:
-            return list(load(project, Named(runbook, inventory, given)).warnings)
+            resolve_inputs(read, given, all_given=False)
         except InvalidInput as invalid:
-            return list(invalid.diagnostics)
-    return check_runbook_files(project, runbook, None)
+            found += invalid.diagnostics
+    return in_order(found)
 
 
 def check_runbook_files(project: Project, runbook: Path, inventory: Inventory | None) -> list[Diagnostic]:

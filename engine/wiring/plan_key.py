@@ -7,7 +7,6 @@ one made with a key that stays in the project's state folder lets nobody.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import secrets
 import tempfile
@@ -30,11 +29,12 @@ class PlanKey:
 
     @property
     def id(self) -> str:
-        return hashlib.sha256(b"switchover plan key\n" + self.raw).hexdigest()[:16]
+        return hashlib.sha256(b"switchover plan key 2\n" + self.raw).hexdigest()[:16]
 
     def seal(self, digest: str) -> str:
-        """The digest, so that only who has the key can tell what it is of."""
-        return hmac.digest(self.raw, digest.encode(), "sha256").hex()[:32]
+        """The digest, so that only who has the key can tell what it is of. BLAKE2 takes a key by itself: HMAC from OpenSSL, asked
+        for twice an item, costs four times as much."""
+        return hashlib.blake2b(digest.encode(), key=self.raw, digest_size=16).hexdigest()
 
 
 def passing_key() -> PlanKey:

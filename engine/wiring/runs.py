@@ -18,6 +18,7 @@ from engine.execution.runner import Order, Runner, shut_windows
 from engine.execution.stop import Stop
 from engine.execution.windows import Windows
 from engine.language.secrets import SecretResolver
+from engine.language.templates import Templates
 from engine.model import event as ev
 from engine.model.args import arguments_of
 from engine.model.diagnostic import Diagnostic, InvalidInput
@@ -412,11 +413,11 @@ def make_durable(folder: Path) -> None:
             os.close(descriptor)
 
 
-def load_pinned(project: Project, state: RunState, *, templates: bool = True) -> Loaded:
+def load_pinned(project: Project, state: RunState, *, templates: bool = True, compiled: Templates | None = None) -> Loaded:
     """The run's own revision of everything. Raises ``StalePlan`` when actions, or ``templates``, changed under it: a rollback
-    goes by receipts and renders none."""
+    goes by receipts and renders none. ``compiled``: see ``load``."""
     header = run_header(state)
-    loaded = load_copies(project, state)
+    loaded = load_copies(project, state, compiled)
     changed = differences(header, loaded, templates=templates)
     if changed:
         raise StalePlan(
@@ -429,7 +430,7 @@ def load_pinned(project: Project, state: RunState, *, templates: bool = True) ->
     return loaded
 
 
-def load_copies(project: Project, state: RunState) -> Loaded:
+def load_copies(project: Project, state: RunState, compiled: Templates | None = None) -> Loaded:
     """What the run's newest copies say, read by the actions and templates of now."""
     header, folder = run_header(state), pinned_folder(project, state)
     if not folder.is_dir():
@@ -438,7 +439,7 @@ def load_copies(project: Project, state: RunState) -> Loaded:
         )
     # A rollback's limit says what is taken back of everything the run went through.
     named = Named(folder / "runbook.yml", folder / "inventory", {}, () if header.rollback_of else header.limit, header.lab)
-    loaded = load(project, named, header.inputs)
+    loaded = load(project, named, header.inputs, compiled=compiled)
     check_key(project, header.key_id, f"The plan of run {state.run}")
     # Secrets stay where they are: references start from the real folder, not from the copy.
     return replace(loaded, named=replace(loaded.named, inventory=project.root / header.inventory))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,8 @@ def test_plans(case: dict[str, Any]) -> None:
     at, held, wanted = PhoneSessions(secrets=("sesame-new",)), None, (args.content or "").encode()
     if case["held"] is not None:
         held = Held(case["held"]["content"].encode(), int(case["held"]["mode"], 8), "0", "33", "root", "www-data")
-    before = None if held is None else shown(held.content, at)
 
-    planned = SshFile().diff(args, FileSeen(held, wanted, before, shown(wanted, at), case.get("has_folder", True)))
+    planned = SshFile().diff(args, FileSeen(held, wanted, partial(shown, at=at), case.get("has_folder", True)))
 
     if "nothing" in case:
         assert planned is None

@@ -1,8 +1,9 @@
 """``python -m tests.benchmarks.run [GROUP ...]``: measures, one table, ``.bench/results.json``. Always exits with 0.
 
-Groups: startup, plan, apply, noop, ssh, tftp, waiting; all of them when none is named. ``BENCH_FULL=1`` gives ansible all of
-the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without them, or with
-``BENCH_PEERS=0``, their lines are left out. ``TMPDIR`` says where the work is laid out: a busy disk shows in every figure.
+Groups: startup, plan, apply, noop, ssh, tftp, fmt, waiting, review; all of them when none is named. ``BENCH_FULL=1`` gives
+ansible all of the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without
+them, or with ``BENCH_PEERS=0``, their lines are left out. ``TMPDIR`` says where the work is laid out: a busy disk shows in every
+figure.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks.measure import REPOSITORY, Figure
+from tests.benchmarks.fmt import fmt_figures
+from tests.benchmarks.measure import REPOSITORY, Figure, compile_product
 from tests.benchmarks.noop import noop_figures
 from tests.benchmarks.publish import Bench, apply_figures, has_peers, plan_figures
+from tests.benchmarks.review import review_figures
 from tests.benchmarks.ssh import ssh_figures
 from tests.benchmarks.startup import startup_figures
 from tests.benchmarks.tftp import tftp_figures
@@ -38,7 +41,9 @@ def groups(bench: Bench) -> dict[str, Callable[[], Iterator[Figure]]]:
         "noop": lambda: noop_figures(bench.fresh("noop")),
         "ssh": lambda: ssh_figures(bench),
         "tftp": lambda: tftp_figures(bench.fresh("tftp")),
+        "fmt": lambda: fmt_figures(bench),
         "waiting": lambda: waiting_figures(bench.fresh("waiting")),
+        "review": lambda: review_figures(bench.fresh("review")),
     }
 
 
@@ -46,6 +51,7 @@ def main(wanted: list[str]) -> None:
     figures: dict[str, list[Figure]] = {}
     if not has_peers():
         print("No peers: their lines are left out. Install them with: make bench-peers", file=sys.stderr)
+    compile_product()
     with tempfile.TemporaryDirectory(prefix="switchover-bench-") as folder:
         for name, measure in groups(Bench(Path(folder))).items():
             if not wanted or name in wanted:

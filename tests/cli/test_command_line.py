@@ -152,11 +152,13 @@ def test_a_project_is_found_from_any_folder_in_it(folder: Folder) -> None:
 
 
 def test_init_starts_a_project_that_is_valid_and_overwrites_nothing(tmp_path: Path) -> None:
+    """Each runbook with its example customer, without the inputs that a plan will be given."""
     root = tmp_path / "mine"
     here = Folder(tmp_path)
     here.quick("init", root).must(0)
-    named = ("runbooks/hosted-pbx-cutover.yml", "-i", "inventories/example-dental")
-    Folder(root).quick("validate", *named).must(0)
+    pairs = {"hosted-pbx-cutover": "dental", "saas-to-local": "firm", "saas-to-virtual-office": "firm-vo"}
+    for runbook, customer in pairs.items():
+        Folder(root).quick("validate", f"runbooks/{runbook}.yml", "-i", f"inventories/example-{customer}").must(0)
     assert ".switchover/" in (root / ".gitignore").read_text(encoding="utf-8")
     assert "is not empty" in here.quick("init", root).must(1).err
 

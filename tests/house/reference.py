@@ -1,4 +1,4 @@
-"""Makes the reference pages of ``docs/`` from the code: actions, commands, events. ``make generated`` runs it.
+"""Makes the reference pages of ``docs/`` from the code: actions, keys, commands, events. ``make generated`` runs it.
 
 What the code says of itself (an argument's text, an option's help, an event's docstring) is the reference; a page written by
 hand beside it would be wrong within a month.
@@ -13,135 +13,24 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from engine.actions.catalog import BUILT_IN
-from engine.actions.phone.vendors import FAMILIES
+from engine.cli.doc import action_pages
 from engine.cli.main import COMMANDS, cli
+from engine.cli.schema import WRITTEN
 from engine.model import event
-from engine.model.args import Argument, arguments_of
-from engine.model.plan import Effect
-from engine.ports import Action
+from engine.planning.lint.rule import Rule
+from engine.planning.lint.rules import RULES
+from engine.project import shipped
+from engine.reporting.schema_reference import keys_page
 
 ROOT = Path(__file__).resolve().parents[2]
 _MADE = "<!-- Made from the code by `make generated`. Do not edit: change the text where it stands in the code. -->\n\n"
-_EFFECTS = {
-    Effect.READS: "only reads: it proves that something is so",
-    Effect.CHANGES: "changes",
-    Effect.DESTROYS: "removes something for good",
-}
-
-
-# ---------------------------------------------------------------- actions
-
-
-def actions_page() -> str:
-    """Every action with its arguments, by name."""
-    names = sorted(BUILT_IN)
-    parts = [
-        _MADE + "# Actions\n",
-        "What a step can do. Each is named `system.noun` and takes its arguments under `with:`. Any value may be a template; an\n"
-        "argument that does not exist is an error. An action looks first, says what it would change, and after writing looks\n"
-        "again: it counts as changed only when that second look finds nothing left to do, within its settle time.\n\n"
-        "The same as JSON Schema, for editors: `schemas/actions/NAME.json`, or `switchover schema NAME`. How to write one of\n"
-        "your own: [CONTRIBUTING](../CONTRIBUTING.md).\n",
-        "| action | what you get |\n|---|---|\n" + "".join(
-            f"| [{name}](#{name.replace('.', '')}) | {BUILT_IN[name].doc} |\n" for name in names
-        ),
-        *(_action(BUILT_IN[name]) for name in names),
-        _phone_facts(),
-    ]
-    return "\n".join(parts)
-
-
-def _action(action: Action[Any, Any]) -> str:
-    settle = f"{action.settle_s:g} s" if action.settle_s else "none: what is read back at once has to be right"
-    undo = "it can take its change back" if hasattr(action, "undo") else "its change cannot be taken back"
-    facts = [f"- Effect: {_EFFECTS[action.effect]}."]
-    if action.effect is not Effect.READS:
-        facts.append(f"- Undo: {undo}; the plan says where it cannot.")
-    facts.append(f"- Settle time unless the step gives another: {settle}.")
-    told: Mapping[str, str] = getattr(action, "Outputs", {})
-    if told:
-        facts.append("- Outputs for later steps: " + "; ".join(f"`{name}`, {doc}" for name, doc in told.items()) + ".")
-    arguments = arguments_of(action.Args)
-    table = "| argument | takes | default | meaning |\n|---|---|---|---|\n" + "".join(
-        _row(argument, _examples(action.Args, argument.name)) for argument in arguments.values()
-    )
-    about = _prose(inspect.getdoc(type(action)) or "")
-    return f"## {action.name}\n\n{action.doc}\n\n{about}\n\n" + "\n".join(facts) + f"\n\n{table}"
-
-
-def _row(argument: Argument, examples: tuple[object, ...]) -> str:
-    meaning = _prose(argument.doc)
-    if argument.connection:
-        meaning += f" A connection of type {_listed([f'`{name}`' for name in argument.connection])}."
-    if examples:
-        meaning += " Such as " + ", ".join(f"`{_cell(example)}`" for example in examples) + "."
-    default = "required" if argument.required else _default(argument.default)
-    return f"| `{argument.name}` | {_takes(argument.accepts)} | {default} | {meaning} |\n"
-
-
-def _examples(cls: type, name: str) -> tuple[object, ...]:
-    found: tuple[object, ...] = next(f for f in dataclasses.fields(cls) if f.name == name).metadata.get("examples", ())
-    return found
-
-
-def _cell(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("|", "\\|")
-
-
-def _default(value: object) -> str:
-    if value is None or value in ("", ()):
-        return "none"
-    return f"`{json.dumps(value)}`"
-
-
-def _takes(accepts: Mapping[str, Any]) -> str:
-    if "enum" in accepts:
-        return _listed([f"`{choice}`" for choice in accepts["enum"]])
-    if "anyOf" in accepts:
-        kinds = dict.fromkeys(_takes(option) for option in accepts["anyOf"] if option.get("type") != "null")
-        return " or ".join(kinds)
-    kind = accepts.get("type")
-    if kind == "array":
-        return f"list of {_takes(accepts['items'])}"
-    if kind == "object":
-        return f"mapping to {_takes(accepts['additionalProperties'])}"
-    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
-    return names.get(str(kind), "anything")
-
-
-def _phone_facts() -> str:
-    parts = [
-        "## Phones, by vendor\n",
-        "What `phone.config` and `phone.resync` know of each family. `<mac>` is twelve lower-case hex digits, `<MAC>` is\n"
-        "upper-case: TFTP servers on Linux tell the two apart. Where a family's own files win, a setting made on the phone\n"
-        "survives every resync. Sources stand in `engine/actions/phone/vendors.py`.\n",
-    ]
-    for family in FAMILIES:
-        files = ", ".join(f"`{_file_name(file.name)}`" for file in family.files)
-        asks = ", ".join(f"`{_file_name(name)}`" for name in family.asks_for)
-        own = ", ".join(f"`{_file_name(name)}`" for name in family.overridden_by) or "none known"
-        templates = ", ".join(f"`{file.template}`" for file in family.files)
-        parts.append(
-            f"### {family.title} (`{family.vendor}`)\n\n{family.note}\n\n"
-            f"- Written, in this order: {files}. Templates: {templates}.\n- The phone asks for: {asks}.\n"
-            f"- Its own files that win over ours: {own}.\n- Resync: NOTIFY `{family.event}`; reboot: `{family.reboot_event}`; "
-            f"from Asterisk: `pjsip send notify {family.asterisk_notify}`.\n"
-            f"- Models met in the field: {', '.join(family.models)}.\n"
-        )
-    return "\n".join(parts)
-
-
-def _file_name(pattern: str) -> str:
-    return pattern.format(mac="<mac>", MAC="<MAC>", model="<model>")
-
-
 # ---------------------------------------------------------------- commands
 
 
@@ -236,10 +125,46 @@ def _field_notes(cls: type) -> Iterator[tuple[str, str]]:
         yield match[1], _prose(" ".join(match[2].split()))
 
 
+# ---------------------------------------------------------------- rules
+
+_SEVERITIES = {"error": "an error", "warning": "a warning"}
+
+
+def rule_page(rule: Rule) -> str:
+    """One rule of ``lint``, with the cases that its tests run."""
+    facts = [f"{_SEVERITIES[rule.severity.value].capitalize()}, from the profile `{rule.profile}` on."]
+    facts += ["Looks only with `-i`."] if rule.needs_inventory else []
+    facts += ["`switchover lint --fix` puts it right where the meaning stays the same."] if rule.fixable else []
+    return "\n\n".join((
+        f"# {rule.id}: {rule.name}", "<!-- Made by `make generated`. -->", " ".join(facts), f"## Why\n\n{rule.doc}",
+        f"## Goes against it\n\n{_cases(rule, 'fails')}", f"## Keeps to it\n\n{_cases(rule, 'passes')}",
+        f"## What to do\n\n{rule.fix}", f"To excuse a line, say why: `# noqa: {rule.id} reason`.",
+    )) + "\n"
+
+
+def _cases(rule: Rule, name: str) -> str:
+    folder = ROOT / "tests" / "lint" / "cases" / rule.id
+    beside = folder / name / "inventory.yml"
+    text = (folder / f"{name}.yml").read_text(encoding="utf-8")
+    told = [f"```yaml\n{text.rstrip()}\n```"]
+    if beside.exists():
+        told.append(f"with the inventory\n\n```yaml\n{beside.read_text(encoding='utf-8').rstrip()}\n```")
+    return "\n\n".join(told)
+
+
 # ---------------------------------------------------------------- together
 
+
+def _keys_page(kind: str) -> str:
+    """The keys of a runbook, an inventory or a scenario."""
+    return keys_page(json.loads((shipped("schemas") / f"{kind}.json").read_text(encoding="utf-8")), _MADE)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
-    "actions.md": actions_page, "commands.md": commands_page, "events.md": events_page,
+    "commands.md": commands_page, "events.md": events_page,
+    **{name: partial(str, text) for name, text in action_pages(BUILT_IN, _MADE).items()},
+    **{f"{kind}-keys.md": partial(_keys_page, kind) for kind in WRITTEN},
+    **{f"rules/{rule.id}.md": partial(rule_page, rule) for rule in RULES},
 }
 
 
@@ -248,15 +173,14 @@ def _prose(docstring: str) -> str:
     return docstring.replace("``", "`").replace("|", "\\|").strip()
 
 
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
 def main() -> None:
     """Writes every page."""
+    (ROOT / "docs" / "rules").mkdir(exist_ok=True)
     for name, made in PAGES.items():
-        (ROOT / "docs" / name).write_text(made(), encoding="utf-8")
-    sys.stderr.write(f"Wrote {', '.join(PAGES)} to {ROOT / 'docs'}.\n")
+        path = ROOT / "docs" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made(), encoding="utf-8")
+    sys.stderr.write(f"Wrote {len(PAGES)} pages to {ROOT / 'docs'}.\n")
 
 
 if __name__ == "__main__":

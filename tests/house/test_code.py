@@ -59,8 +59,8 @@ def test_every_module_says_what_it_is_for() -> None:
 
 def test_every_library_the_engine_imports_is_declared_with_its_reason() -> None:
     """What is only there because something else brought it disappears one day."""
-    extras = _requirements("keyring", "options.extras_require") | _requirements("pdf", "options.extras_require")
-    declared = _requirements("install_requires", "options") | extras
+    extras = [_requirements(extra, "options.extras_require") for extra in ("keyring", "pdf", "lsp")]
+    declared = _requirements("install_requires", "options").union(*extras)
     homes = packages_distributions()
     undeclared = {}
     for path in ENGINE:
@@ -75,7 +75,7 @@ def test_every_library_the_engine_imports_is_declared_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(("section", "key"), [
-    ("options", "install_requires"), *(("options.extras_require", key) for key in ("keyring", "vault", "age", "test")),
+    ("options", "install_requires"), *(("options.extras_require", key) for key in ("keyring", "vault", "age", "docs", "test")),
 ])
 def test_every_requirement_has_a_reason_above_it(section: str, key: str) -> None:
     """Why it is here, and under which licence, is asked of every library that comes in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,40 @@ def test_an_action_from_another_package_is_accepted(editor: Draft202012Validator
 def test_the_editor_schema_is_fresh() -> None:
     """Generated from the declarations; `make schemas` writes it."""
     assert (SCHEMAS / "editor.json").read_text(encoding="utf-8") == generated_schemas()["editor.json"]
+
+
+ACTIONS = sorted((SCHEMAS / "actions").glob("*.json"))
+WRITTEN = [*(SCHEMAS / f"{name}.json" for name in ("editor", "inventory", "scenario")), *ACTIONS]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
+def test_every_key_says_what_it_is_when_one_points_at_it(path: Path) -> None:
+    """A description of its own, or that of what it refers to: what an editor shows beside completion, and on hovering."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    assert list(_undescribed(schema, schema, "")) == []
+
+
+def _undescribed(part: object, root: Any, at: str) -> Iterator[str]:
+    if isinstance(part, dict):
+        for name, entry in part.get("properties", {}).items():
+            if not _is_described(entry, root):
+                yield f"{at}/{name}"
+        # What stands under "if" asks about keys, and tells nobody of them.
+        for key, inner in part.items():
+            if key != "if":
+                yield from _undescribed(inner, root, f"{at}/{key}")
+    elif isinstance(part, list):
+        for index, inner in enumerate(part):
+            yield from _undescribed(inner, root, f"{at}/{index}")
+
+
+def _is_described(entry: Any, root: Any) -> bool:
+    if not isinstance(entry, dict) or entry.get("description"):
+        return True
+    file, _, pointer = str(entry.get("$ref", "")).partition("#")
+    if file:
+        return bool(json.loads((SCHEMAS / file).read_text(encoding="utf-8"))["description"])
+    found = root
+    for part in pointer.split("/")[1:]:
+        found = found[part]
+    return found is not root and bool(found.get("description"))

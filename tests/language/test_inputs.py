@@ -52,6 +52,13 @@ def test_defaults_stand_when_nothing_is_given(runbook: Runbook) -> None:
     assert found == {"ticket": "x", "count": 3, "share": None, "sure": False, "site": None, "pin": None, "key": "env:KEY"}
 
 
+def test_files_are_checked_without_what_is_given_later(runbook: Runbook) -> None:
+    """What is given is checked, what is not given is not missed."""
+    assert resolve_inputs(runbook, {"count": "7"}, all_given=False) == {"count": 7}
+    with pytest.raises(InvalidInput):
+        resolve_inputs(runbook, {"count": "many"}, all_given=False)
+
+
 def test_all_that_is_wrong_is_said_at_once(runbook: Runbook) -> None:
     """Unknown, missing, ill-typed and outside the choices, each with what to write."""
     assert refused(runbook, {"tikcet": "x", "count": "many", "share": "nan", "sure": "maybe", "site": "east"}) == [

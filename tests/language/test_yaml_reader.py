@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.language import yaml_reader
-from engine.language.yaml_reader import parse_yaml, read_yaml, written
+from engine.language.yaml_reader import overlaid, parse_yaml, read_yaml, written
 from engine.model.diagnostic import Diagnostic, InvalidInput
 
 
@@ -176,3 +176,22 @@ def test_the_limit_also_holds_for_what_grows_while_it_is_read(tmp_path: Path, mo
     path.write_bytes(b"a: " + b"x" * 200)
     monkeypatch.setattr(yaml_reader, "MAX_BYTES", 100)
     assert only_refusal(path).summary == "File is too big"
+
+
+def test_a_file_that_is_open_elsewhere_reads_as_it_stands_there(tmp_path: Path) -> None:
+    """Until the block ends, and no other file does."""
+    path, other = tmp_path / "a.yml", tmp_path / "b.yml"
+    path.write_text("saved: true\n", encoding="utf-8")
+    other.write_text("saved: true\n", encoding="utf-8")
+    with overlaid({path.resolve(): "typed: true\n"}):
+        assert read_yaml(path).data == {"typed": True}
+        assert read_yaml(other).data == {"saved": True}
+    assert read_yaml(path).data == {"saved": True}
+
+
+def test_a_place_is_that_of_what_begins_last_before_it() -> None:
+    """Of a key its value's path, inside a text of several lines that text's, above everything the document's."""
+    source = parse_yaml("# top\na:\n  b: one\n  c: |\n    two\n    three\nd: [x, y]\n", "f.yml").source
+    assert [source.at(*place) for place in [(1, 1), (3, 3), (3, 7), (6, 5), (7, 5), (7, 8)]] == [
+        (), ("a", "b"), ("a", "b"), ("a", "c"), ("d", 0), ("d", 1),
+    ]

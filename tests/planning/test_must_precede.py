@@ -17,8 +17,8 @@ from engine.model.runbook import Runbook, Step
 from engine.planning.graph import in_order
 from engine.planning.lint.formula import Any as Either
 from engine.planning.lint.formula import Fact, Undecided, both, either, negated, satisfied
-from engine.planning.lint.rule import Found, held_to
-from engine.planning.lint.rules import RULES
+from engine.planning.lint.must_precede import MUST_PRECEDE
+from engine.planning.lint.rule import Found, Subject, held_to
 
 HEAD = """\
 switchover: 1
@@ -40,7 +40,7 @@ def found_in(folder: Path, steps: list[str], rule: str = "[p/first, p/then]", on
     text = HEAD + f"must_precede: [{rule}]\nphases:\n  - name: p\n    steps:\n"
     text += "".join(f"      - {one}\n" for one in steps)
     text += "on_cancel:\n" + "".join(f"  - {one}\n" for one in on_cancel) if on_cancel else ""
-    return list(held_to(RULES, read(folder, text), None))
+    return list(held_to((MUST_PRECEDE,), Subject(read(folder, text))))
 
 
 def read(folder: Path, text: str) -> Runbook:
@@ -142,10 +142,10 @@ def test_a_rule_holds_only_where_its_condition_does(tmp_path: Path) -> None:
 def test_a_line_is_excused_with_a_reason_and_only_with_one(tmp_path: Path) -> None:
     text = HEAD + "must_precede:\n  - [p/first, p/then]  # noqa: SW101 WHY\nphases:\n  - name: p\n    steps:\n"
     text += f"      - {step('then')}\n      - {step('first')}\n"
-    assert list(held_to(RULES, read(tmp_path, text.replace("WHY", "agreed with the firm")), None)) == []
-    bare = list(held_to(RULES, read(tmp_path, text.replace("WHY", "")), None))
+    assert list(held_to((MUST_PRECEDE,), Subject(read(tmp_path, text.replace("WHY", "agreed with the firm"))))) == []
+    bare = list(held_to((MUST_PRECEDE,), Subject(read(tmp_path, text.replace("WHY", "")))))
     assert "Write # noqa: SW101 and a reason" in bare[0].diagnostic.hint
-    other = list(held_to(RULES, read(tmp_path, text.replace("SW101 WHY", "SW999 why")), None))
+    other = list(held_to((MUST_PRECEDE,), Subject(read(tmp_path, text.replace("SW101 WHY", "SW999 why")))))
     assert other[0].diagnostic.span is not None
     assert other[0].diagnostic.span.line == text[: text.index("[p/first")].count("\n") + 1
 
@@ -320,5 +320,5 @@ def test_the_proof_agrees_with_trying_every_way_through(tmp_path: Path, seed: in
     """Random runbooks: what passes never breaks, and what is found does."""
     book = read(tmp_path, random_book(random.Random(seed)))
     rule = book.precedences[0]
-    found = list(held_to(RULES, book, None))
+    found = list(held_to((MUST_PRECEDE,), Subject(book)))
     assert bool(found) is Tried(book).breaks(rule.first, rule.then), (tmp_path / "book.yml").read_text()

@@ -91,7 +91,7 @@ def test_a_large_change_fits_a_comment_and_says_what_is_left_out(limit: int) -> 
     assert "120 high, 120 info" in text
     if limit < 1_000_000:
         assert "**Left out**" in text
-        assert "`switchover diff main -i inventories/example-dental`" in text
+        assert "`switchover diff main -i inventories/example-dental --verbose`" in text
     else:
         assert rendered.folds == 120
 

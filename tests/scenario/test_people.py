@@ -250,7 +250,7 @@ def test_what_changed_after_it_was_approved_is_approved_once_more(home: Path) ->
     switchover(home, "resume").must(6)
     (home / "photo.jpg").write_bytes(b"a photo")
     as_partner(home, "done", "ask/lift", "--evidence", "photo.jpg").must(0)
-    switchover(home, "signal", run_of(home), "port-completed").must(0)
+    switchover(home, "event", run_of(home), "port-completed").must(0)
     file = home / "out" / "805ec0000001.cfg"
     file.write_text("somebody was here\n")
     lapsed = switchover(home, "resume").must(5)

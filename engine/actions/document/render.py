@@ -70,6 +70,7 @@ class DocumentRender:
     }
 
     def observe(self, args: RenderArgs, at: Sessions) -> Seen:
+        """Adds the lines up, renders the page and reads what stands in its place."""
         figures = figures_of(args.items, args.tax_percent)
         if args.expected_total is not None:
             check_total(figures, args.expected_total)
@@ -82,6 +83,7 @@ class DocumentRender:
         return Seen(before, after, figures, (was, at.redact(html)))
 
     def diff(self, args: RenderArgs, seen: Seen) -> Change | None:
+        """The page, when it differs by a byte."""
         if seen.before == seen.after:
             return None
         before, after = None if seen.before is None else _digest(seen.before), _digest(seen.after)
@@ -92,6 +94,7 @@ class DocumentRender:
         )
 
     def apply(self, change: Change | Unpredictable, args: RenderArgs, at: Sessions, *, key: str) -> Receipt:
+        """Writes the page, having kept what the file held."""
         receipt = self.prepare(change, args, at)
         at.files(args.connection).write(args.path, cast(Seen, change.payload).after)
         return receipt
@@ -104,6 +107,7 @@ class DocumentRender:
         return Receipt(data, f"{args.path}: {len(seen.after)} bytes written, total {seen.figures.total:,}")
 
     def undo(self, receipt: Receipt, args: RenderArgs, at: Sessions, *, key: str) -> None:
+        """Writes back what the file held, or removes a file that was new."""
         change, files, path = self.undoing(receipt, args, at), at.files(args.connection), str(receipt.data["path"])
         if change is None:
             return
@@ -125,6 +129,7 @@ class DocumentRender:
         return Change(f"{verb} {path}", (FieldChange("sha256", _digest(now), was),), token=f"{_digest(now)}{was}", payload=before)
 
     def outputs(self, args: RenderArgs, seen: Seen) -> Mapping[str, object]:
+        """Where it is, its digest and its figures."""
         figures = seen.figures
         return {
             "path": args.path, "sha256": _digest(seen.after), "subtotal": str(figures.subtotal), "tax": str(figures.tax),

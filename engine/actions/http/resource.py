@@ -95,6 +95,7 @@ class HttpResource:
     Args = ResourceArgs
 
     def observe(self, args: ResourceArgs, at: Sessions) -> Seen:
+        """Reads the object, and takes the part that `select` names."""
         _check(args)
         found = _read(at.http(args.connection), args)
         if found is None and not args.absent and args.create is None:
@@ -102,6 +103,7 @@ class HttpResource:
         return Seen(found)
 
     def diff(self, args: ResourceArgs, seen: Seen) -> Change | None:
+        """The fields that differ, or that it has to be made or deleted."""
         if args.absent:
             return None if seen.found is None else _deletion(args, seen.found)
         wanted = _wanted(args)
@@ -112,16 +114,19 @@ class HttpResource:
         return _change(args, "change", current, differing, seen.found) if differing else None
 
     def apply(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions, *, key: str) -> Receipt:
+        """Changes the fields that differ, makes the object, or deletes it."""
         receipt = self.prepare(change, args, at)
         _carry_out(at.http(args.connection), args, cast(_Write, change.payload))
         return receipt
 
     def prepare(self, change: Change | Unpredictable, args: ResourceArgs, at: Sessions) -> Receipt:
+        """Keeps the fields as they are."""
         write = cast(_Write, change.payload)
         stored = {"kind": write.kind, "before": write.before, "after": write.after}
         return Receipt({"kept": at.keep.put(json.dumps(stored, sort_keys=True).encode())}, change.summary)
 
     def undo(self, receipt: Receipt, args: ResourceArgs, at: Sessions, *, key: str) -> None:
+        """Writes the former values back, or deletes what was made. What was deleted cannot be made again."""
         change = self.undoing(receipt, args, at)
         if change is None:
             return

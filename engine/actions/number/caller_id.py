@@ -63,22 +63,28 @@ class NumberCallerId:
     Args = CallerIdArgs
 
     def observe(self, args: CallerIdArgs, at: Sessions) -> Seen:
+        """Reads which number calls show."""
         shown = e164(args.show_as, "show_as")
         return _SYSTEMS[at.connection_type(args.connection)](args, shown, at.http(args.connection))
 
     def diff(self, args: CallerIdArgs, seen: Seen) -> Change | None:
+        """From which number to which."""
         return change_of(seen)
 
     def apply(self, change: Change | Unpredictable, args: CallerIdArgs, at: Sessions, *, key: str) -> Receipt:
+        """Sets the number that calls show."""
         return make_change(_provider(args, at), change.payload, at.http(args.connection), at.keep)
 
     def prepare(self, change: Change | Unpredictable, args: CallerIdArgs, at: Sessions) -> Receipt:
+        """Keeps which number calls showed."""
         return kept_before(change.payload, at.keep)
 
     def undo(self, receipt: Receipt, args: CallerIdArgs, at: Sessions, *, key: str) -> None:
+        """Sets the number that calls showed before."""
         take_back(_provider(args, at), receipt, at.http(args.connection), at.keep)
 
     def undoing(self, receipt: Receipt, args: CallerIdArgs, at: Sessions) -> Change | None:
+        """From which number to which, back. Raises ``ChangedSince`` when somebody changed it since."""
         return taking_back(_provider(args, at), receipt, at.http(args.connection), at.keep)
 
 

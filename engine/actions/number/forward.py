@@ -45,6 +45,7 @@ class NumberForward:
     Args = ForwardArgs
 
     def observe(self, args: ForwardArgs, at: Sessions) -> Seen:
+        """Reads where the carrier sends the number's calls."""
         number, to = e164(args.number, "number"), e164(args.to, "to")
         if number == to:
             raise Permanent(f"{number} would be forwarded to itself, and its calls would loop. Correct 'to'")
@@ -53,18 +54,23 @@ class NumberForward:
         return Seen(line, _wanted(kind, to, args, at), f"forward {number} to {to}", _notes(line.fields))
 
     def diff(self, args: ForwardArgs, seen: Seen) -> Change | None:
+        """From where to where."""
         return change_of(seen)
 
     def apply(self, change: Change | Unpredictable, args: ForwardArgs, at: Sessions, *, key: str) -> Receipt:
+        """Sets the forwarding."""
         return make_change(self._provider_of(args, at), change.payload, at.http(args.connection), at.keep)
 
     def prepare(self, change: Change | Unpredictable, args: ForwardArgs, at: Sessions) -> Receipt:
+        """Keeps how it forwarded."""
         return kept_before(change.payload, at.keep)
 
     def undo(self, receipt: Receipt, args: ForwardArgs, at: Sessions, *, key: str) -> None:
+        """Sets the forwarding as it was, or ends it where there was none."""
         take_back(self._provider_of(args, at), receipt, at.http(args.connection), at.keep)
 
     def undoing(self, receipt: Receipt, args: ForwardArgs, at: Sessions) -> Change | None:
+        """From where to where, back. Raises ``ChangedSince`` when somebody changed it since."""
         return taking_back(self._provider_of(args, at), receipt, at.http(args.connection), at.keep)
 
     def _provider_of(self, args: ForwardArgs, at: Sessions) -> Provider:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from typing import ClassVar, cast
@@ -81,6 +81,12 @@ class PhoneConfig:
             return tuple(_templates(model_of(vendor, model), template))
         except Permanent:
             return ()
+
+    def facts(self) -> Mapping[str, Sequence[str]]:
+        """What it knows of each vendor, for its page."""
+        from engine.actions.phone.vendor_facts import file_facts  # noqa: PLC0415  # only for a page, not at every start
+
+        return file_facts()
 
     def observe(self, args: PhoneConfigArgs, at: Sessions) -> ConfigSeen:
         """Renders each file and reads what stands in its place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -74,6 +74,12 @@ class PhoneRegistered:
     settle_s: ClassVar[float] = 120.0
     local: ClassVar[bool] = False
     Args = PhoneRegisteredArgs
+
+    def facts(self) -> Mapping[str, Sequence[str]]:
+        """What it knows of each vendor, for its page."""
+        from engine.actions.phone.vendor_facts import registration_facts  # noqa: PLC0415  # only for a page, not at every start
+
+        return registration_facts()
 
     def observe(self, args: PhoneRegisteredArgs, at: Sessions) -> RegisteredSeen:
         """Asks the platform, or reads the log."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -88,6 +88,12 @@ class PhoneResync:
     settle_s: ClassVar[float] = 60.0
     local: ClassVar[bool] = False
     Args = PhoneResyncArgs
+
+    def facts(self) -> Mapping[str, Sequence[str]]:
+        """What it knows of each vendor, for its page."""
+        from engine.actions.phone.vendor_facts import event_facts  # noqa: PLC0415  # only for a page, not at every start
+
+        return event_facts()
 
     def observe(self, args: PhoneResyncArgs, at: Sessions) -> ResyncSeen:
         """Reads when the phone last fetched, where that can be known."""

@@ -6,7 +6,9 @@ One exchange reads it with its mode and owner, one replaces it in one step: nobo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
+from functools import partial
 from typing import ClassVar, cast
 
 from engine.actions.ssh.script import last_words
@@ -59,13 +61,21 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """What stands there (None: nothing) and what should. ``shown_*`` are masked."""
+    """What stands there (None: nothing) and what should. ``show`` gives a content masked, fit to be shown: most are looked at,
+    found as they should be, and shown to nobody."""
 
     held: Held | None
     wanted: bytes
-    shown_before: str | None
-    shown_after: str
+    show: Callable[[bytes], str] = field(repr=False, compare=False)
     has_folder: bool = True
+
+    def sides(self) -> tuple[str | None, str]:
+        """Before and after as they are shown."""
+        return None if self.held is None else self.show(self.held.content), self.show(self.wanted)
+
+    def text(self, path: str) -> TextChange:
+        """What is shown of it, masked when somebody looks."""
+        return TextChange.later(path, self.sides, is_new=self.held is None)
 
 
 class SshFile:
@@ -82,10 +92,8 @@ class SshFile:
     def observe(self, args: SshFileArgs, at: Sessions) -> FileSeen:
         """Reads content, mode and owner in one exchange, and renders what is wanted."""
         wanted = (args.content if args.template is None else at.render(args.template)) or ""
-        raw = wanted.encode()
         held, has_folder = _read(at.shell(args.connection, args.host), _path(args, at))
-        before = None if held is None else shown(held.content, at)
-        return FileSeen(held, raw, before, shown(raw, at), has_folder)
+        return FileSeen(held, wanted.encode(), partial(shown, at=at), has_folder)
 
     def diff(self, args: SshFileArgs, seen: FileSeen) -> Change | None:
         """What differs in content, mode, owner and group; what was not asked for is left alone."""
@@ -95,12 +103,13 @@ class SshFile:
         if same and not fields:
             return None
         verb = "create" if held is None else "set mode or owner of" if same else "rewrite"
+        texts = () if same else (seen.text(args.path),)
         return Change(
             f"{verb} {args.path}",
             fields=fields,
-            texts=() if same else (TextChange(args.path, seen.shown_before, seen.shown_after),),
+            texts=texts,
             token=f"{'absent' if held is None else _digest(held.content)}-{_digest(seen.wanted)}",
-            notes=_notes(args, seen, same),
+            notes=_notes(args, seen, texts),
             payload=seen,
         )
 
@@ -214,11 +223,11 @@ def _field_changes(args: SshFileArgs, held: Held | None) -> tuple[FieldChange, .
     return tuple(changes)
 
 
-def _notes(args: SshFileArgs, seen: FileSeen, same: bool) -> tuple[str, ...]:
+def _notes(args: SshFileArgs, seen: FileSeen, texts: Iterable[TextChange]) -> tuple[str, ...]:
     notes = []
     if not seen.has_folder:
         notes.append(f"the folder of {args.path} does not exist yet: a step before this one has to create it")
-    if not same and seen.shown_before == seen.shown_after:
+    if any(not text.is_new and text.before == text.after for text in texts):
         notes.append("it differs only in a value that is not shown")
     return tuple(notes)
 

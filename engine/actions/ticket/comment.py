@@ -54,6 +54,7 @@ class TicketComment:
     Outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     def observe(self, args: CommentArgs, at: Sessions) -> Seen:
+        """Reads the ticket, and looks for the comment by its marker."""
         if not args.text.strip():
             raise Permanent("'text' is empty: there is nothing to say")
         desk, marker = desk_at(args.connection, at), marker_of(at)
@@ -61,6 +62,7 @@ class TicketComment:
         return Seen(ticket, marker, desk.has_comment(ticket, marker), at.redact(args.text))
 
     def diff(self, args: CommentArgs, seen: Seen) -> Change | None:
+        """The comment, when it is not there."""
         if seen.is_there:
             return None
         return Change(
@@ -69,9 +71,11 @@ class TicketComment:
         )
 
     def apply(self, change: Change | Unpredictable, args: CommentArgs, at: Sessions, *, key: str) -> Receipt:
+        """Adds the comment."""
         seen: Seen = change.payload  # type: ignore[assignment]  # diff put it there
         desk_at(args.connection, at).comment(seen.ticket, seen.marker, args.text, to_requestor=args.to_requestor)
         return Receipt({"id": seen.ticket.id, "url": seen.ticket.url}, f"commented on ticket {seen.ticket.number}")
 
     def outputs(self, args: CommentArgs, seen: Seen) -> Mapping[str, object]:
+        """The ticket."""
         return outputs_of(seen.ticket)

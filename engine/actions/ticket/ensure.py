@@ -77,6 +77,7 @@ class TicketEnsure:
     Outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     def observe(self, args: EnsureArgs, at: Sessions) -> Seen:
+        """Looks for the ticket by its key."""
         if not args.subject.strip() or "\n" in args.subject.strip():
             raise Permanent("'subject' must be one line of text: it is what people see in their list of tickets")
         desk, key = desk_at(args.connection, at), key_of(args.key, at)
@@ -90,6 +91,7 @@ class TicketEnsure:
         )
 
     def diff(self, args: EnsureArgs, seen: Seen) -> Change | None:
+        """The ticket to open, or the priority to raise."""
         if seen.ticket is None:
             return _opening(seen)
         if seen.ticket.is_closed or seen.ticket.rank >= seen.rank:
@@ -97,6 +99,7 @@ class TicketEnsure:
         return _raise(seen, seen.ticket)
 
     def apply(self, change: Change | Unpredictable, args: EnsureArgs, at: Sessions, *, key: str) -> Receipt:
+        """Opens the ticket, or raises its priority."""
         write: _Write = change.payload  # type: ignore[assignment]  # diff put it there
         desk, seen, data = desk_at(args.connection, at), write.seen, self.prepare(change, args, at).data
         if write.kind == "raise" and seen.ticket is not None:
@@ -113,6 +116,7 @@ class TicketEnsure:
         return Receipt({"kind": "open", "key": seen.opening.key})
 
     def undo(self, receipt: Receipt, args: EnsureArgs, at: Sessions, *, key: str) -> None:
+        """Withdraws a ticket that was opened, lowers one that was raised."""
         change = self.undoing(receipt, args, at)
         if change is None:
             return
@@ -129,6 +133,7 @@ class TicketEnsure:
         return _lowering(desk, receipt) if receipt.data["kind"] == "raise" else _withdrawing(desk, str(receipt.data["key"]))
 
     def outputs(self, args: EnsureArgs, seen: Seen) -> Mapping[str, object]:
+        """The ticket."""
         return outputs_of(seen.ticket)
 
 

@@ -39,6 +39,7 @@ class TicketState:
     Outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     def observe(self, args: StateArgs, at: Sessions) -> Ticket:
+        """Reads the ticket."""
         if not args.states:
             raise Permanent("'states' is empty: name at least one status to wait for")
         ticket = the_ticket(desk_at(args.connection, at), args.ticket, args.key)
@@ -46,6 +47,7 @@ class TicketState:
         return ticket
 
     def diff(self, args: StateArgs, seen: Ticket) -> Change | None:
+        """Its state, until it is one of those asked for."""
         if seen.status in _awaited(args):
             return None
         wanted = " or ".join(f"'{status}'" for status in _awaited(args))
@@ -55,9 +57,11 @@ class TicketState:
         )
 
     def apply(self, change: Change | Unpredictable, args: StateArgs, at: Sessions, *, key: str) -> Receipt:
+        """Writes nothing: reading again until it is so, or time is up, is the engine's part."""
         return Receipt()
 
     def outputs(self, args: StateArgs, seen: Ticket) -> Mapping[str, object]:
+        """The ticket."""
         return outputs_of(seen)
 
 

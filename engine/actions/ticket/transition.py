@@ -38,11 +38,13 @@ class TicketTransition:
     Outputs: ClassVar[Mapping[str, str]] = OUTPUTS
 
     def observe(self, args: TransitionArgs, at: Sessions) -> Ticket:
+        """Reads the ticket."""
         ticket = the_ticket(desk_at(args.connection, at), args.ticket, args.key)
         refuse_closed(ticket, [args.to.lower()])
         return ticket
 
     def diff(self, args: TransitionArgs, seen: Ticket) -> Change | None:
+        """From which status to which."""
         wanted = args.to.lower()
         if seen.status == wanted:
             return None
@@ -52,14 +54,17 @@ class TicketTransition:
         )
 
     def apply(self, change: Change | Unpredictable, args: TransitionArgs, at: Sessions, *, key: str) -> Receipt:
+        """Moves the ticket."""
         desk_at(args.connection, at).move(cast(Ticket, change.payload), args.to.lower(), args.note)
         return self.prepare(change, args, at)
 
     def prepare(self, change: Change | Unpredictable, args: TransitionArgs, at: Sessions) -> Receipt:
+        """Keeps its status."""
         seen = cast(Ticket, change.payload)
         return Receipt({"id": seen.id, "url": seen.url, "before": seen.status, "after": args.to.lower()}, change.summary)
 
     def undo(self, receipt: Receipt, args: TransitionArgs, at: Sessions, *, key: str) -> None:
+        """Moves the ticket back to the status it had."""
         change = self.undoing(receipt, args, at)
         if change is not None:
             desk_at(args.connection, at).move(cast(Ticket, change.payload), str(receipt.data["before"]), args.note)
@@ -77,4 +82,5 @@ class TicketTransition:
         )
 
     def outputs(self, args: TransitionArgs, seen: Ticket) -> Mapping[str, object]:
+        """The ticket."""
         return outputs_of(seen)

@@ -91,6 +91,10 @@ class Conditions:
         """A condition of the runbook as a whole."""
         return self._formula(expression, _Place("", None))
 
+    def at_step(self, expression: str, step: str) -> Formula:
+        """An expression as it stands in a step's arguments."""
+        return self._formula(expression, _Place(step, self._blocks[step]))
+
     def known(self, about: Iterable[Fact]) -> Formula:
         """What is known of facts: a step that tells of a result has run, and names that have few values have one of them."""
         rules: list[Formula] = []

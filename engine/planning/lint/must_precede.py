@@ -16,7 +16,7 @@ from engine.model.values import dataclass
 from engine.planning.graph import in_order
 from engine.planning.lint.conditions import Conditions, Evidence
 from engine.planning.lint.formula import Fact, Formula, Model, Undecided, both, facts_in, holds, implies, negated, satisfied
-from engine.planning.lint.rule import Finding, Rule
+from engine.planning.lint.rule import Finding, Rule, Subject
 
 _LISTED = 14
 _ENDED_WELL = "ended well"
@@ -31,9 +31,9 @@ class _Way:
     why: str
 
 
-def _check(runbook: Runbook, inventory: Inventory | None) -> Iterator[Finding]:
-    proof = _Proof(runbook, inventory)
-    for rule in runbook.precedences:
+def _check(subject: Subject) -> Iterator[Finding]:
+    proof = _Proof(subject.runbook, subject.inventory)
+    for rule in subject.runbook.precedences:
         try:
             way = proof.way_round(rule)
         except Undecided:
@@ -49,6 +49,7 @@ MUST_PRECEDE = Rule(
     "A pair in must_precede holds on every way through the runbook: the second step runs only where the first has run and ended "
     "well before it. All conditions are followed, and a cancellation at any point.",
     _check,
+    "Give the second step the condition of the first, or have it wait for the first through needs.",
 )
 
 

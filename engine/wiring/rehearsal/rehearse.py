@@ -176,7 +176,8 @@ class Rehearsal:
                 state = read_run(journal, self.world.run)
                 if state.status is RunStatus.SUCCEEDED and not first:
                     return str(state.status.value)
-                loaded = _watched(load_pinned(self.place.project, state), self.watched(inside.passing))
+                loaded = load_pinned(self.place.project, state, compiled=self.loaded.templates)
+                loaded = _watched(loaded, self.watched(inside.passing))
                 stop = Stop()
                 with open_stage(loaded, journal, state.run, stop, state, around=inside.around) as stage:
                     status = resume(stage, journal, state, stop, first=first, ignore_window=self.scenario.ignore_window)

@@ -1,0 +1,79 @@
+"""Each rule has a case that goes against it and one that keeps to it; both stand on its page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.language.inventory_reader import load_inventory
+from engine.language.runbook_reader import load_runbook
+from engine.planning.lint.rule import Found, Subject, Traits, held_to
+from engine.planning.lint.rules import IDS, RULES, STALE
+from engine.wiring.linting import edited
+from tests.support.cli import in_process
+
+CASES = Path(__file__).parent / "cases"
+_ACTIONS = {
+    "document.render": Traits(), "ssh.command": Traits(undoable=False), "mail.send": Traits(undoable=False),
+    "check.that": Traits(changes=False, undoable=False),
+}
+
+
+def found_in(path: Path) -> list[Found]:
+    beside = path.with_suffix("")
+    inventory = load_inventory(beside)[0] if beside.is_dir() else None
+    return list(held_to(RULES, Subject(load_runbook(path), inventory, _ACTIONS), STALE, IDS))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_each_rule_finds_what_goes_against_it_and_nothing_where_it_is_kept(rule) -> None:  # type: ignore[no-untyped-def]
+    """Neither case may be invalid, and the passing one is found by no other reading of the same rule."""
+    assert rule.id in {found.rule.id for found in found_in(CASES / rule.id / "fails.yml")}
+    assert rule.id not in {found.rule.id for found in found_in(CASES / rule.id / "passes.yml")}
+
+
+def test_every_case_belongs_to_a_rule() -> None:
+    assert {folder.name for folder in CASES.iterdir()} == IDS
+
+
+def test_a_secret_is_not_shown_by_the_finding_that_tells_of_it() -> None:
+    assert "hunter2" not in repr(found_in(CASES / "SW201" / "fails.yml"))
+
+
+@pytest.mark.parametrize("name", ["SW103", "SW401", "SW901"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_fix_leaves_nothing_to_find_and_keeps_comments_and_line_ends(tmp_path: Path, name: str, end: str) -> None:
+    path = tmp_path / "move.yml"
+    text = (CASES / name / "fails.yml").read_text().replace("\n", end)
+    path.write_bytes(text.encode())
+    edits = [found.edit for found in found_in(path) if found.edit is not None]
+    path.write_bytes(edited(text, edits).encode())
+    after = path.read_bytes().decode()
+    assert name not in {found.rule.id for found in found_in(path)}
+    assert after.count("\n") == after.count(end)
+    assert ("a comment that stays" in after) is ("a comment that stays" in text)
+
+
+def test_an_older_spelling_makes_the_same_runbook() -> None:
+    old, new = (load_runbook(CASES / "SW401" / f"{case}.yml") for case in ("fails", "passes"))
+    assert old.digest == new.digest
+
+
+def test_a_merge_conflict_is_told_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "move.yml"
+    path.write_text((CASES / "SW103" / "passes.yml").read_text() + "<<<<<<< ours\nname: a\n=======\nname: b\n>>>>>>> theirs\n")
+    told = in_process(tmp_path, "lint", str(path))
+    assert told.code == 3
+    assert "Unresolved merge conflict" in told.err
+
+
+def test_findings_are_told_to_code_scanning_and_to_github(tmp_path: Path) -> None:
+    path = tmp_path / "move.yml"
+    path.write_text((CASES / "SW303" / "fails.yml").read_text())
+    log = json.loads(in_process(tmp_path, "lint", str(path), "--format", "sarif").out)
+    result = next(one for one in log["runs"][0]["results"] if one["ruleId"] == "SW303")
+    assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "SW303"
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 8
+    assert "::error file=" in in_process(tmp_path, "lint", str(path), "--output", "github").out

@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.run [GROUP ...]``: measures, one table, ``.bench/results.json``. Always exits with 0.
 
-Groups: startup, plan, apply, noop, ssh, tftp, waiting; all of them when none is named. ``BENCH_FULL=1`` gives ansible all of
-the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without them, or with
+Groups: startup, plan, apply, noop, ssh, tftp, waiting, review; all of them when none is named. ``BENCH_FULL=1`` gives ansible
+all of the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without them, or with
 ``BENCH_PEERS=0``, their lines are left out. ``TMPDIR`` says where the work is laid out: a busy disk shows in every figure.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.benchmarks.diff import review_figures
 from tests.benchmarks.measure import REPOSITORY, Figure
 from tests.benchmarks.noop import noop_figures
 from tests.benchmarks.publish import Bench, apply_figures, has_peers, plan_figures
@@ -39,6 +40,7 @@ def groups(bench: Bench) -> dict[str, Callable[[], Iterator[Figure]]]:
         "ssh": lambda: ssh_figures(bench),
         "tftp": lambda: tftp_figures(bench.fresh("tftp")),
         "waiting": lambda: waiting_figures(bench.fresh("waiting")),
+        "review": lambda: review_figures(bench.fresh("review")),
     }
 
 

@@ -1,8 +1,8 @@
 """``python -m tests.benchmarks.run [GROUP ...]``: measures, one table, ``.bench/results.json``. Always exits with 0.
 
 Groups: startup, plan, apply, noop, ssh, tftp, waiting, review; all of them when none is named. ``BENCH_FULL=1`` gives ansible
-all of the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without them, or with
-``BENCH_PEERS=0``, their lines are left out. ``TMPDIR`` says where the work is laid out: a busy disk shows in every figure.
+all of the work instead of a part that is carried on in a straight line. Peers come from ``make bench-peers``; without them, or
+with ``BENCH_PEERS=0``, their lines are left out. ``TMPDIR`` says where the work is laid out: a busy disk shows in every figure.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import inventory_option
+from engine.cli.options import characters_option, inventory_option
 from engine.cli.output import data, data_json, wants_color
 from engine.project import find_project
+from engine.reporting.review_markdown import review_markdown
+from engine.reporting.review_sarif import review_sarif
 from engine.reporting.review_text import format_review, review_data
 from engine.wiring.reviewing import review
 
@@ -31,12 +33,17 @@ class _Revisions(click.Command):
 @click.command("diff", cls=_Revisions)
 @click.argument("revisions", nargs=-1, metavar="[REV_A [REV_B]] [-- RUNBOOK]...")
 @inventory_option(required=False)
-@click.option("--output", type=click.Choice(["human", "json"]), default="human", show_default=True, help="What stdout gets.")
+@click.option(
+    "--output", "--format", type=click.Choice(["human", "json", "markdown", "sarif"]), default="human", show_default=True,
+    help="What stdout gets; markdown is a comment for a pull request, sarif is for code scanning.",
+)
+@characters_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are differences, with 0 when there are none.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every item and every line.")
 @click.pass_context
 def command(
-    ctx: click.Context, revisions: tuple[str, ...], inventory: Path | None, output: str, detailed_exitcode: bool, verbose: bool
+    ctx: click.Context, revisions: tuple[str, ...], inventory: Path | None, output: str, characters: int, detailed_exitcode: bool,
+    verbose: bool,
 ) -> int:
     """Show what the change from REV_A to REV_B of the project's runbooks means: scope, safety, approvals, times, texts.
 
@@ -48,6 +55,10 @@ def command(
     found = review(find_project(runbooks[0] if runbooks else None), old, new, runbooks, inventory)
     if output == "json":
         data_json(review_data(found))
+    elif output == "markdown":
+        data(review_markdown(found, characters, [path.as_posix() for path in runbooks]).rstrip("\n"))
+    elif output == "sarif":
+        data_json(review_sarif(found))
     else:
         data(format_review(found, color=wants_color(), verbose=verbose))
     return 2 if detailed_exitcode and found.differences else 0

@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("engine.cli.rollback", "Take back what a run did, previewed first."),
     "drift": ("engine.cli.drift", "What has changed since a run, in the real systems."),
     "report": ("engine.cli.report", "What a run did: console, HTML, CSV, JUnit."),
+    "comment": ("engine.cli.comment", "Post a plan or a review as the one comment on a pull request."),
     "test": ("engine.cli.test", "Run scenarios against a private lab, in virtual time."),
     "certify": ("engine.cli.certify", "Kill a run at every boundary, and prove that it ends as if nothing had happened."),
     "lsp": ("engine.cli.lsp", "Serve an editor: problems as one types, values on hovering."),

@@ -32,6 +32,14 @@ lab_option = click.option("--lab", is_flag=True, help="Against the lab: every co
 output_option = click.option(
     "--output", type=click.Choice(["human", "json", "jsonl"]), default="human", show_default=True, help="What stdout gets."
 )
+plan_output_option = click.option(
+    "--output", "--format", type=click.Choice(["human", "json", "jsonl", "markdown"]), default="human", show_default=True,
+    help="What stdout gets; markdown is a comment for a pull request.",
+)
+characters_option = click.option(
+    "--characters", type=click.IntRange(min=4_000), default=65_536, show_default=True, metavar="N",
+    help="Of markdown: the most a comment holds. The default is GitHub's; GitLab takes 1000000.",
+)
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 ignore_window_option = click.option(
     "--ignore-window", metavar="REASON", help="Start outside the window. The reason is journalled and stands in the report."

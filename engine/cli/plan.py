@@ -9,12 +9,13 @@ import click
 
 from engine.cli.acting import override_of
 from engine.cli.options import (
+    characters_option,
     inventory_option,
     lab_option,
     limit_option,
-    output_option,
     override_option,
     parse_given,
+    plan_output_option,
     runbook_argument,
     set_option,
 )
@@ -38,12 +39,13 @@ from engine.wiring.runs import open_stage
 @click.option("--reason", default="", help="Why the order may be gone against; with --override.")
 @override_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Save the plan, to apply it later.")
-@output_option
+@plan_output_option
+@characters_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files.")
 def command(
     runbook: Path, inventory: Path, given: tuple[str, ...], limit: tuple[str, ...], lab: bool,
-    reason: str, override: str | None, out: Path | None, output: str, detailed_exitcode: bool, verbose: bool,
+    reason: str, override: str | None, out: Path | None, output: str, characters: int, detailed_exitcode: bool, verbose: bool,
 ) -> int:
     """Read the real systems and show, item by item, what RUNBOOK would change. Writes nothing anywhere."""
     project = find_project(runbook)
@@ -55,7 +57,7 @@ def command(
         journal = stack.enter_context(open_journal(project, read_only=True)) if project.journal.exists() else None
         stage = stack.enter_context(open_stage(loaded, journal, "plan", Stop(), passing=out is None))
         header = header_of(loaded, stage.scene.clock, stage.key.id)
-        sinks: list[PlanSink] = [views_for(output, header, verbose=verbose)]
+        sinks: list[PlanSink] = [views_for(output, header, verbose=verbose, characters=characters)]
         if out is not None:
             sinks.append(stack.enter_context(PlanWriter(out, header)))
         made = make_plan(stage, sinks)

@@ -19,7 +19,9 @@ from engine.model.values import dataclass
 from engine.planning.limit import idle
 from engine.planning.planner import Planner
 from engine.reporting.diagnostics import format_diagnostics
+from engine.reporting.markup import GITHUB_CHARACTERS
 from engine.reporting.plan_json import PlanJson, PlanJsonLines
+from engine.reporting.plan_markdown import PlanMarkdown
 from engine.reporting.plan_text import PlanPrinter
 from engine.wiring.runs import Stage
 
@@ -49,12 +51,14 @@ class MadePlan:
     errors: int = 0
 
 
-def views_for(output: str, header: PlanHeader, *, verbose: bool = False) -> PlanView:
+def views_for(output: str, header: PlanHeader, *, verbose: bool = False, characters: int = GITHUB_CHARACTERS) -> PlanView:
     """What shows a plan on stdout, in the form asked for."""
     if output == "json":
         return PlanJson(sys.stdout, header)
     if output == "jsonl":
         return PlanJsonLines(sys.stdout, header)
+    if output == "markdown":
+        return PlanMarkdown(sys.stdout, header, characters, verbose=verbose)
     width = shutil.get_terminal_size((100, 24)).columns
     return PlanPrinter(sys.stdout, header, color=wants_color(), width=width, verbose=verbose)
 

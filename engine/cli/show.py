@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.cli.acting import at_run
-from engine.cli.options import inventory_option, output_option
+from engine.cli.options import characters_option, inventory_option, plan_output_option
 from engine.cli.output import data, say
 from engine.cli.planning import views_for
 from engine.execution.gatekeeper import shown_path
@@ -22,28 +22,28 @@ from engine.wiring.gates import gate_at
 @click.argument("plan", type=click.Path(path_type=Path), required=False, metavar="[PLAN|RUNBOOK]")
 @click.option("--run", help="Instead of a plan: what an approval of this run is about ...")
 @click.option("--at", "address", metavar="ADDRESS", help="... the one at this address.")
-@click.option("--format", "kind", type=click.Choice(["markdown"]), help="A RUNBOOK as a checklist, to be sent to a customer.")
 @inventory_option(required=False)
-@output_option
+@plan_output_option
+@characters_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do.")
 @click.option("-v", "--verbose", is_flag=True, help="Show unchanged items and whole files.")
 def command(
-    plan: Path | None, run: str | None, address: str | None, kind: str | None, inventory: Path | None, output: str,
+    plan: Path | None, run: str | None, address: str | None, inventory: Path | None, output: str, characters: int,
     detailed_exitcode: bool, verbose: bool,
 ) -> int:
     """Show the saved PLAN, or what an approval covers. Reads no system: it is what was seen then.
 
-    Of a RUNBOOK, show the checklist that people go by; with -i as one for this customer, with names and items.
+    Of a RUNBOOK, show the checklist that people go by, in Markdown; with -i as one for this customer, with names and items.
     """
     if (plan is None) == (run is None) or (run is None) != (address is None):
         raise click.UsageError("Name a PLAN or a RUNBOOK, or --run RUN with --at ADDRESS.")
     if plan is not None and is_runbook(plan):
         data(checklist(find_project(plan), plan, inventory).rstrip("\n"))
         return 0
-    if kind is not None or inventory is not None:
-        raise click.UsageError("--format markdown and -i go with a RUNBOOK.")
+    if inventory is not None:
+        raise click.UsageError("-i goes with a RUNBOOK.")
     saved = read_plan(plan if plan is not None else _shown_at(str(run), str(address)))
-    view = views_for(output, saved.header, verbose=verbose)
+    view = views_for(output, saved.header, verbose=verbose, characters=characters)
     for item in saved.items:
         view.add(item)
     view.finish()

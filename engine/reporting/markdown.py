@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.model.event import Record
+from engine.reporting.markup import code, code_cell, plain
 from engine.reporting.story import Story, tell
-from engine.reporting.terminal import moment, printable, spelled
+from engine.reporting.terminal import moment, spelled
 from engine.reporting.wording import PROBLEMS, RUN_WORDS, STATUS_WORDS, decisions, title_of, words_of
 
 _LISTED = 20
@@ -16,23 +17,23 @@ def render_markdown(records: Iterable[Record]) -> str:
     """Heading, counts per step, problems, known gaps."""
     story = tell(records)
     state = story.state
-    lines = [f"## {_plain(_title(story))}", "", f"Run `{state.run}` **{RUN_WORDS[state.status]}**."]
+    lines = [f"## {plain(_title(story))}", "", f"Run `{state.run}` **{RUN_WORDS[state.status]}**."]
     if state.started and state.started_at and state.last_at:
         took = spelled((state.last_at - state.started_at).total_seconds())
-        lines[-1] += f" Started {moment(state.started_at)} by {_plain(state.started.actor)}, {took}."
+        lines[-1] += f" Started {moment(state.started_at)} by {plain(state.started.actor)}, {took}."
     lines += ["", *_table(story)]
     problems = [outcome for outcome in story.outcomes.values() if outcome.status in PROBLEMS]
     if problems:
         lines += ["", "### Needs attention", ""]
-        lines += [f"- `{o.address}` {STATUS_WORDS[o.status]}: {_plain(o.why)}" for o in problems[:_LISTED]]
+        lines += [f"- {code(o.address)} {STATUS_WORDS[o.status]}: {plain(o.why)}" for o in problems[:_LISTED]]
         if len(problems) > _LISTED:
             lines.append(f"- and {len(problems) - _LISTED:,} more")
     decided = decisions(state)
     if decided:
-        lines += ["", "### Decided by people", "", *(f"- {_plain(line)}" for line in decided)]
+        lines += ["", "### Decided by people", "", *(f"- {plain(line)}" for line in decided)]
     gaps = story.header.get("known_gaps") or ()
     if gaps:
-        lines += ["", "### Not migrated (known gaps)", "", *(f"- {_plain(gap)}" for gap in gaps)]
+        lines += ["", "### Not migrated (known gaps)", "", *(f"- {plain(gap)}" for gap in gaps)]
     return "\n".join(lines) + "\n"
 
 
@@ -47,10 +48,5 @@ def _table(story: Story) -> list[str]:
         return ["Nothing was started yet."]
     rows = [f"| Step | {' | '.join(words[status] for status in used)} |", f"|---|{'---:|' * len(used)}"]
     for step in story.steps.values():
-        rows.append(f"| `{step.address}` | {' | '.join(str(step.counts[status] or '') for status in used)} |")
+        rows.append(f"| {code_cell(step.address)} | {' | '.join(str(step.counts[status] or '') for status in used)} |")
     return rows
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#|~" else char for char in printable(text))

@@ -139,8 +139,8 @@ class PlanPrinter:
         self._say(self._paint("dim", "  ".join(parts)))
 
     def _item(self, item: PlannedItem) -> None:
-        mark, style = _CREATES if _creates(item) else _MARKS[item.outlook]
-        flag = "cannot be undone" if _is_final(item) else ""
+        mark, style = _CREATES if creates(item) else _MARKS[item.outlook]
+        flag = "cannot be undone" if is_final(item) else ""
         said = {Outlook.ERROR: "could not be read", Outlook.REFUSED: "left alone"}.get(item.outlook, "")
         what = said or item.summary or _reason(item) or _WORDS[item.outlook]
         who = self._who(item)
@@ -180,7 +180,7 @@ class PlanPrinter:
         lines, limit = item.diff, _DIFF_LINES
         if self._verbose:
             limit = len(lines)
-        elif lines and (_creates(item) or _removes(item)):
+        elif lines and (creates(item) or _removes(item)):
             self._bodies[item.step] += 1
             limit = _BODY_LINES if self._bodies[item.step] <= _BODIES else 0
         if not limit:
@@ -211,8 +211,8 @@ class PlanPrinter:
         self._counted.clear()
 
     def _remember(self, item: PlannedItem) -> None:
-        self._created += _creates(item)
-        if _is_final(item):
+        self._created += creates(item)
+        if is_final(item):
             self._final.add(item.address, item.summary, self._limit)
         if item.outlook is Outlook.UNPREDICTABLE:
             self._blind.add(item.address, item.why or item.summary, self._limit)
@@ -307,7 +307,7 @@ def _awaited(why: str) -> str:
     return why.partition("[")[0]
 
 
-def _creates(item: PlannedItem) -> bool:
+def creates(item: PlannedItem) -> bool:
     """Whether nothing stood there before."""
     if item.outlook is not Outlook.CHANGE or not (item.fields or item.diff):
         return False
@@ -318,5 +318,6 @@ def _removes(item: PlannedItem) -> bool:
     return item.diff[1:2] == ("+++ (removed)",)
 
 
-def _is_final(item: PlannedItem) -> bool:
+def is_final(item: PlannedItem) -> bool:
+    """Whether it will be done, and cannot be undone."""
     return not item.reversible and item.outlook in (Outlook.CHANGE, Outlook.UNPREDICTABLE)

@@ -172,11 +172,11 @@ class HttpSession:
         except httpx.HTTPError as error:
             raise attempt.failure(error) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpReply(response.status_code, headers, body, _parsed(headers, body))
+        return HttpReply(response.status_code, headers, body, parsed(headers, body))
 
     def _body(self, response: httpx.Response, attempt: _Attempt) -> bytes:
         parts, size = [], 0
-        for part in _chunks(response):
+        for part in chunks(response):
             size += len(part)
             if size > MOST_BYTES:
                 raise Permanent(f"{attempt}: the answer is longer than {MOST_BYTES >> 20} MiB; is 'url' really the API's?")
@@ -186,7 +186,8 @@ class HttpSession:
         return b"".join(parts)
 
 
-def _chunks(response: httpx.Response) -> Iterator[bytes]:
+def chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The body of an answer, piece by piece."""
     return response.iter_bytes(_CHUNK) if response.headers.get("content-length") != "0" else iter(())
 
 
@@ -265,14 +266,14 @@ def _raise_for(reply: HttpReply, attempt: _Attempt) -> None:
             f" '{attempt.endpoint.name}', and what they are entitled to"
         )
     if status == 429:
-        raise Temporary(f"{attempt}: 429, too many requests{told}; it was not carried out", _wait_of(reply.headers))
+        raise Temporary(f"{attempt}: 429, too many requests{told}; it was not carried out", wait_of(reply.headers))
     if status in (408, 425):
-        raise Temporary(f"{attempt}: {status}, the server gave up waiting{told}; {attempt.unknown}", _wait_of(reply.headers))
+        raise Temporary(f"{attempt}: {status}, the server gave up waiting{told}; {attempt.unknown}", wait_of(reply.headers))
     if status >= 500 and status not in (501, 505):  # those two say that it never will
-        raise Temporary(f"{attempt}: {status}, the server failed{told}; {attempt.unknown}", _wait_of(reply.headers))
+        raise Temporary(f"{attempt}: {status}, the server failed{told}; {attempt.unknown}", wait_of(reply.headers))
 
 
-def _wait_of(headers: Mapping[str, str]) -> float | None:
+def wait_of(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait: Retry-After (RFC 9110, seconds or a date), else ``x-ratelimit-reset``."""
     asked = headers.get("retry-after", "").strip()
     if asked:
@@ -306,7 +307,8 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\d{1,12}(\.\d+)?", text) else None
 
 
-def _parsed(headers: Mapping[str, str], body: bytes) -> Any:
+def parsed(headers: Mapping[str, str], body: bytes) -> Any:
+    """The body when it is JSON; None when it is not."""
     # Some APIs send JSON as text/html; the first byte tells.
     if "json" not in headers.get("content-type", "") and body[:1] not in (b"{", b"["):
         return None
@@ -327,7 +329,7 @@ def _endpoint_of(name: str, kind: _Kind, settings: Settings) -> _Endpoint:
     if parts.username or parts.password:
         raise Permanent(f"connection '{name}': 'url' holds credentials; put them into settings of their own, as references")
     headers = _headers(kind, settings)
-    is_loopback = _is_loopback(parts.hostname)
+    is_loopback = on_loopback(parts.hostname)
     has_credentials = len(headers) > len(_OWN_HEADERS)
     if parts.scheme == "http" and has_credentials and not is_loopback and settings.get("allow_plain") is not True:
         raise Permanent(
@@ -442,7 +444,8 @@ def _host_of(parts: SplitResult) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
-def _is_loopback(host: str) -> bool:
+def on_loopback(host: str) -> bool:
+    """Whether a host's name or address can only be this machine."""
     if host == "localhost":
         return True
     try:

@@ -91,4 +91,4 @@ def test_plan_and_runbook_are_told_apart_by_what_is_in_them(tmp_path: Path) -> N
     assert "cutover.plan:1:1" in in_process(tmp_path, "show", odd).must(3).err
     odd.write_text("words\n", encoding="utf-8")
     assert "is not a plan" in in_process(tmp_path, "show", odd).must(1).err
-    assert "go with a RUNBOOK" in in_process(tmp_path, "show", odd, "--format", "markdown").must(3).err
+    assert "goes with a RUNBOOK" in in_process(tmp_path, "show", odd, "-i", tmp_path).must(3).err

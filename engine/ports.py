@@ -274,7 +274,8 @@ class Action(Protocol[A, S]):
     """One kind of change to one kind of system.
 
     ``diff`` is pure. ``observe`` may only read; it gets read-only sessions. ``apply`` makes the one write and is called
-    again with the same ``key`` when an attempt was lost. Optional: ``undo`` (see ``Undoable``), ``outputs`` (see ``Telling``).
+    again with the same ``key`` when an attempt was lost. Optional: ``undo`` (see ``Undoable``), ``outputs`` (see ``Telling``);
+    ``informs``, True for one that only tells somebody something; ``destroys(given)``, whether it does with these arguments.
     """
 
     name: ClassVar[str]

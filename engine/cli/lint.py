@@ -10,7 +10,6 @@ import click
 from engine.cli.options import inventory_option
 from engine.cli.output import data, data_json, say, wants_color
 from engine.model.diagnostic import Diagnostic
-from engine.model.errors import SwitchoverError
 from engine.planning.lint.rule import PROFILES, Profile, Rule, of_profile
 from engine.planning.lint.rules import RULES
 from engine.project import find_project
@@ -89,7 +88,7 @@ def _listed(rules: tuple[Rule, ...]) -> str:
 def _explained(name: str) -> str:
     rule = next((rule for rule in RULES if rule.id == name.upper()), None)
     if rule is None:
-        raise SwitchoverError(f"There is no rule {name}", f"Rules are: {', '.join(rule.id for rule in RULES)}.")
+        raise click.UsageError(f"There is no rule '{name}'. There are: {', '.join(rule.id for rule in RULES)}.")
     excuse = f"Excuse a line by a comment on it: # noqa: {rule.id} reason"
     head = f"{rule.id} {rule.name} ({rule.severity.value}, from profile {rule.profile})"
     return "\n\n".join((head, rule.doc, rule.fix, excuse))

@@ -91,7 +91,9 @@ class RunbookReview:
     invalid: tuple[tuple[str, tuple[Diagnostic, ...]], ...] = ()
     open_runs: tuple[OpenRun, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be compared, and why."""
+    """What has to be known to read it: another name before, what was not there, what could not be compared."""
+    is_whole: bool = True
+    """Whether all of it was compared; the notes say what was not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from engine.actions.catalog import catalog
 from engine.language.inventory_reader import load_inventory
@@ -22,6 +23,7 @@ from engine.model.source import Span
 from engine.model.values import dataclass
 from engine.planning.lint.rule import Edit, Found, Profile, Rule, Subject, Traits, held_to, of_profile
 from engine.planning.lint.rules import IDS, RULES, STALE
+from engine.ports import Action
 from engine.project import Project
 from engine.wiring.loading import check_runbook_files, existing
 
@@ -71,10 +73,13 @@ def _linted(project: Project, path: Path, inventory: Inventory | None, rules: tu
 
 
 def _traits(runbook: Runbook) -> dict[str, Traits]:
-    return {
-        name: Traits(action.effect is not Effect.READS, action.effect is Effect.DESTROYS, hasattr(action, "undo"))
-        for name, action in catalog(runbook.actions()).items()
-    }
+    return {name: _traits_of(action) for name, action in catalog(runbook.actions()).items()}
+
+
+def _traits_of(action: Action[Any, Any]) -> Traits:
+    destroys = getattr(action, "destroys", None) or (lambda _given: action.effect is Effect.DESTROYS)
+    informs = getattr(action, "informs", False)
+    return Traits(action.effect is not Effect.READS, destroys, hasattr(action, "undo"), informs)
 
 
 def _files(project: Project) -> Iterable[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,6 +25,7 @@ from engine.model.runbook import Block, Runbook
 from engine.model.values import dataclass
 from engine.ports import Action, Clock
 from engine.project import Project
+from engine.transports.git import Repository
 
 _YOUNG = 50_000
 """Objects made, less those freed, before the collector looks for cycles among them."""
@@ -213,21 +213,12 @@ def differences(header: PlanHeader, loaded: Loaded, *, templates: bool = True) -
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """The commit a folder is at and whether anything in the tree differs from it; None outside git."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
-        return None, None
-    changes = _git(folder, "status", "--porcelain")
-    return commit, bool(changes)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        repository = Repository.open(folder)
+        commit = repository.head().commit
+        return (None, None) if commit is None else (commit, bool(repository.changed()))
+    except SwitchoverError:
+        return None, None
 
 
 def _spell_windows(runbook: Runbook, inventory: Inventory, now: datetime) -> tuple[str, ...]:

@@ -249,8 +249,8 @@ def _uncompared(review: Review) -> str:
     for runbook in review.runbooks:
         if runbook.invalid:
             return f"{runbook.path} could not be compared, because its {runbook.invalid[0][0]} side is not valid"
-        if runbook.notes:
-            return f"{runbook.path} could not be compared as a whole: {runbook.notes[0].rstrip('.')}"
+        if not runbook.is_whole:
+            return f"{runbook.path} could not be compared as a whole: {' '.join(runbook.notes).rstrip('.')}"
     return ""
 
 

@@ -221,12 +221,12 @@ class _Reviewer:
             return RunbookReview(path, tuple(_one_sided(then, now)), invalid, notes=notes)
         names = {*then.runbook.actions(), *now.runbook.actions()}
         actions = catalog(names)
-        traits = {name: _trait(actions[name]) for name in names if name in actions}
+        traits = {name: trait_of(actions[name]) for name in names if name in actions}
         sides = self._sides(then.runbook, now.runbook, before, after)
         texts = () if self.same_templates else tuple(self._texts(*sides, actions))
         found = Comparison(*sides, traits, self.today, texts).differences()
         runs = self._open_runs(then.runbook, now) if found else ()
-        return RunbookReview(path, found, invalid, runs, notes)
+        return RunbookReview(path, found, invalid, runs, notes, is_whole=not (before.problems or after.problems))
 
     def _open_runs(self, then: Runbook, now: Read) -> tuple[OpenRun, ...]:
         if not self.project.journal.exists():
@@ -341,6 +341,7 @@ def _top(read: Read) -> Span | None:
     return None if read.path is None else Span(str(read.path), 1, 1)
 
 
-def _trait(action: Action[Any, Any]) -> Trait:
+def trait_of(action: Action[Any, Any]) -> Trait:
+    """What is known of an action beforehand."""
     types = {kind for argument in arguments_of(action.Args).values() for kind in argument.connection}
     return Trait(action.effect is Effect.READS, hasattr(action, "undo"), bool(types) and types <= _PEOPLE)

@@ -17,8 +17,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
+from tests.benchmarks.diff import diff_figures
 from tests.benchmarks.fmt import fmt_figures
 from tests.benchmarks.measure import REPOSITORY, Figure, compile_product
 from tests.benchmarks.noop import noop_figures
@@ -43,7 +45,7 @@ def groups(bench: Bench) -> dict[str, Callable[[], Iterator[Figure]]]:
         "tftp": lambda: tftp_figures(bench.fresh("tftp")),
         "fmt": lambda: fmt_figures(bench),
         "waiting": lambda: waiting_figures(bench.fresh("waiting")),
-        "review": lambda: review_figures(bench.fresh("review")),
+        "review": lambda: chain(review_figures(bench.fresh("review")), diff_figures(bench.fresh("diff"))),
     }
 
 

@@ -14,12 +14,16 @@ from tests.support.lsp import Editor, editor_at
 
 FILE = "runbooks/sites.yml"
 
+DOOR_PIN = 'door_pin: {type: secret, default: "env:NEVER_SET"}  # noqa: SW302 for the next runbook'
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project with a runbook that names a template, and two customers."""
     text = RUNBOOK.replace('content: "{{ city }} {{ tone }} {{ item.gate_pin }}"', "template: site.conf.j2")
     text = text.replace("      - name: agree\n", "      - name: agree\n        needs: [told]\n")
+    text = text.replace("for_each: sites\n", "for_each: sites\n        max_failures: 0\n")  # what the rules ask for
+    text = text.replace('door_pin: {type: secret, default: "env:NEVER_SET"}', DOOR_PIN)
     files = {
         FILE: text, "templates/site.conf.j2": "tone {{ tone }}\n",
         "inventories/acme/inventory.yml": INVENTORY, "inventories/acme/sites.yml": SITES,

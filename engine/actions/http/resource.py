@@ -125,6 +125,10 @@ class HttpResource:
         stored = {"kind": write.kind, "before": write.before, "after": write.after}
         return Receipt({"kept": at.keep.put(json.dumps(stored, sort_keys=True).encode())}, change.summary)
 
+    def destroys(self, given: Mapping[str, object]) -> bool:
+        """Where it is told to delete."""
+        return given.get("absent", False) is not False
+
     def undo(self, receipt: Receipt, args: ResourceArgs, at: Sessions, *, key: str) -> None:
         """Writes the former values back, or deletes what was made. What was deleted cannot be made again."""
         change = self.undoing(receipt, args, at)

@@ -69,6 +69,7 @@ class MailInvite:
     name: ClassVar[str] = "mail.invite"
     version: ClassVar[int] = 1
     effect: ClassVar[Effect] = Effect.CHANGES
+    informs: ClassVar[bool] = True
     doc: ClassVar[str] = "People are invited to an appointment by mail, once, and their calendars know of it."
     settle_s: ClassVar[float] = 0.0
     local: ClassVar[bool] = False

@@ -61,6 +61,7 @@ class MailSend:
     name: ClassVar[str] = "mail.send"
     version: ClassVar[int] = 1
     effect: ClassVar[Effect] = Effect.CHANGES
+    informs: ClassVar[bool] = True
     doc: ClassVar[str] = "People are told by mail, once, by text and HTML from templates."
     settle_s: ClassVar[float] = 0.0
     local: ClassVar[bool] = False

@@ -47,6 +47,7 @@ class TicketComment:
     name: ClassVar[str] = "ticket.comment"
     version: ClassVar[int] = 1
     effect: ClassVar[Effect] = Effect.CHANGES
+    informs: ClassVar[bool] = True
     doc: ClassVar[str] = "A ticket has this comment, exactly once."
     settle_s: ClassVar[float] = 30.0
     local: ClassVar[bool] = False

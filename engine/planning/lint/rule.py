@@ -21,11 +21,13 @@ PROFILES: tuple[Profile, ...] = ("basic", "shared", "production")
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What rules know of an action."""
+    """What rules know of an action. ``informs``: it only tells somebody something, which nobody would take back; ``destroys``:
+    whether it removes something for good, with arguments as the runbook has them."""
 
     changes: bool = True
-    destroys: bool = False
+    destroys: Callable[[Mapping[str, object]], bool] = lambda _given: False
     undoable: bool = True
+    informs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

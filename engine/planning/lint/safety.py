@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.language.condition_parts import parts_of
 from engine.language.needs import needed_by
 from engine.model.diagnostic import Severity
 from engine.model.gate import Approval
 from engine.model.runbook import Block, Step
+from engine.planning.lint.conditions import Conditions
+from engine.planning.lint.formula import Undecided, both, facts_in, negated, satisfied
 from engine.planning.lint.rule import Edit, Finding, Rule, Subject, Traits
-
-_MESSAGES = ("mail.send", "mail.invite", "ticket.comment")
-"""What was said cannot be taken back; a correction is one more message, and no rollback waits for it."""
 
 
 def _no_undo(subject: Subject) -> Iterator[Finding]:
@@ -85,6 +83,7 @@ def _windowless(subject: Subject) -> Iterator[Finding]:
 
 
 def _cannot_fail(subject: Subject) -> Iterator[Finding]:
+    conditions = Conditions(subject.runbook, subject.inventory)
     for block in subject.runbook.every_block():
         limit = block.fan_out.max_failures
         reads = [step for step in block.steps if step.gate is None and not subject.actions.get(step.action, Traits()).changes]
@@ -92,46 +91,48 @@ def _cannot_fail(subject: Subject) -> Iterator[Finding]:
             detail = f"{block.address} proves something of each item, but all of them may fail (max_failures: {limit})."
             yield Finding((*block.path, "max_failures"), detail)
         for step in block.steps:
-            if step.action == "check.that" and step.gate is None:
-                yield from _true_claims(step)
+            if step.gate is None and "claims" in step.args:
+                yield from _true_claims(conditions, step)
 
 
-def _true_claims(step: Step) -> Iterator[Finding]:
+def _true_claims(conditions: Conditions, step: Step) -> Iterator[Finding]:
     claims = step.args.get("claims")
     for index, claim in enumerate(claims if isinstance(claims, list) else ()):
         if not isinstance(claim, Mapping):
             continue
         that, path = claim.get("that"), (*step.path, "with", "claims", index)
-        if that is True or (isinstance(that, str) and _is_true(that)):
+        if that is True or (isinstance(that, str) and _is_true(conditions, step, that)):
             yield Finding((*path, "that"), f"This claim of {step.address} is true whatever is found, so it proves nothing.")
         elif "missing" in claim and claim["missing"] == []:
             detail = f"Nothing can be missing in an empty list, so this claim of {step.address} proves nothing."
             yield Finding((*path, "missing"), detail)
 
 
-def _is_true(text: str) -> bool:
+def _is_true(conditions: Conditions, step: Step, text: str) -> bool:
+    """Whether a claim holds on every way on which its step runs."""
     body = text.strip()
     if not (body.startswith("{{") and body.endswith("}}")) or "{{" in body[2:]:
         return False
-    return parts_of(body[2:-2].strip("- ")) is True
+    otherwise = both(conditions.runs(step.address), negated(conditions.at_step(body[2:-2].strip("- "), step.address)))
+    try:
+        return satisfied(both(otherwise, conditions.known(facts_in(otherwise)))) is None
+    except Undecided:
+        return False
 
 
 def _changes(step: Step, subject: Subject) -> bool:
     known = subject.actions.get(step.action)
-    return step.gate is None and known is not None and known.changes and step.action not in _MESSAGES
+    return step.gate is None and known is not None and known.changes and not known.informs
 
 
 def _can_be_undone(step: Step, subject: Subject) -> bool:
-    return subject.actions[step.action].undoable and not _deletes(step)
+    known = subject.actions[step.action]
+    return known.undoable and not known.destroys(step.args)
 
 
 def _destroys(step: Step, subject: Subject) -> bool:
     known = subject.actions.get(step.action, Traits())
-    return step.point_of_no_return or (step.gate is None and (known.destroys or _deletes(step)))
-
-
-def _deletes(step: Step) -> bool:
-    return step.action == "http.resource" and step.args.get("absent") is True
+    return step.point_of_no_return or (step.gate is None and known.destroys(step.args))
 
 
 def _raw(subject: Subject, block: Block) -> Mapping[str, object]:

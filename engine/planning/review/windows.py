@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
+from engine.language.time_zones import is_time_zone
 from engine.model.calendar import DAYS, Calendar
 from engine.model.review import Risk
 from engine.model.runbook import Runbook
@@ -95,6 +96,8 @@ def _opens_more(then: Window, now: Window) -> bool:
     """Whether there is a time of the week, in summer or winter, at which the new one is open and the old one shut."""
     if then.timezone == now.timezone:
         return not _minutes(now) <= _minutes(then)
+    if not (is_time_zone(then.timezone) and is_time_zone(now.timezone)):  # an error of that side, which is told as such
+        return True
     for start in (datetime(2026, 1, 12, tzinfo=UTC), datetime(2026, 7, 13, tzinfo=UTC)):
         times = (start + n * _STEP for n in range(8 * 96))
         if any(now.admits(at) and not then.admits(at) for at in times):

@@ -87,7 +87,7 @@ def test_a_file_that_is_no_plan_is_called_so(folder: Folder) -> None:
         (("plan", RUNBOOK, "-i", "inventories/none"), "kestrel"),
         (("apply", "none.plan"), "There is no plan or runbook at none.plan"),
         (("show", "none.plan"), "none.plan"),
-        (("show", RUNBOOK), "is not a plan"),
+        (("show", "inventories/kestrel/phones.csv"), "is not a plan"),
         (("status", "20260101"), "no"),
         (("resume",), "no runs"),
         (("report",), "no runs"),

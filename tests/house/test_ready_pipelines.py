@@ -134,7 +134,8 @@ class Project:
 
 def told(forge: Forge) -> dict[str, str]:
     """Comments by the kind in their marker."""
-    return {re.match(r"<!-- switchover:(\w+) ", entry["body"])[1]: entry["body"] for entry in forge.comments}  # type: ignore[index]
+    kinds = [re.match(r"<!-- switchover:(\w+) ", entry["body"]) for entry in forge.comments]
+    return {kind[1]: entry["body"] for kind, entry in zip(kinds, forge.comments, strict=True) if kind is not None}
 
 
 @pytest.mark.xdist_group("pipelines")

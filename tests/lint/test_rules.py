@@ -9,7 +9,7 @@ import pytest
 
 from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import load_runbook
-from engine.planning.lint.rule import Found, Subject, Traits, held_to
+from engine.planning.lint.rule import Found, Rule, Subject, Traits, held_to
 from engine.planning.lint.rules import IDS, RULES, STALE
 from engine.wiring.linting import edited
 from tests.support.cli import in_process
@@ -29,7 +29,7 @@ def found_in(path: Path) -> list[Found]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_each_rule_finds_what_goes_against_it_and_nothing_where_it_is_kept(rule) -> None:  # type: ignore[no-untyped-def]
+def test_each_rule_finds_what_goes_against_it_and_nothing_where_it_is_kept(rule: Rule) -> None:
     """Neither case may be invalid, and the passing one is found by no other reading of the same rule."""
     assert rule.id in {found.rule.id for found in found_in(CASES / rule.id / "fails.yml")}
     assert rule.id not in {found.rule.id for found in found_in(CASES / rule.id / "passes.yml")}

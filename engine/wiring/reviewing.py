@@ -224,6 +224,12 @@ class _Reviewer:
         traits = {name: trait_of(actions[name]) for name in names if name in actions}
         sides = self._sides(then.runbook, now.runbook, before, after)
         texts = () if self.same_templates else tuple(self._texts(*sides, actions))
+        if sides[0].inventory is not None and sides[1].inventory is not None:
+            # Imported only with an inventory: scenes take a while to load.
+            from engine.wiring.review_rendering import rendered  # noqa: PLC0415
+
+            made, more = rendered(sides, (self.before, self.after), actions, same_templates=self.same_templates)
+            texts, notes = (*texts, *made), (*notes, *more)
         found = Comparison(*sides, traits, self.today, texts).differences()
         runs = self._open_runs(then.runbook, now) if found else ()
         return RunbookReview(path, found, invalid, runs, notes, is_whole=not (before.problems or after.problems))

@@ -71,6 +71,23 @@ def test_an_inventory_that_is_new_has_everybody_newly_in_scope(project: GitProje
     assert "There is no inventory inventories/other in HEAD" in ended.out
 
 
+def test_what_is_rendered_is_shown_per_phone_without_a_secret(project: GitProject) -> None:
+    """Phones with the same lines are told as one; a password written out on one side shows on neither."""
+    project.edit("inventories/acme/phones.csv", "env:PW", "hunter2-plain")
+    project.edit("inventories/acme/inventory.yml", "sip_server: sip.example.net", "sip_server: sip2.example.net")
+    ended = diff(project, "HEAD", "-i", project.root / "inventories/acme").must(0)
+    assert "3 phones: the same" in ended.out
+    assert "805ec0000001, 805ec0000002, 805ec0000003" in ended.out
+    assert "hunter2-plain" not in ended.out
+
+
+def test_what_needs_the_output_of_a_step_is_told_and_not_guessed(project: GitProject) -> None:
+    project.edit("templates/notice/done.txt.j2", "all is done", "{{ steps.door.ok }}")
+    ended = diff(project, "HEAD", "-i", project.root / "inventories/acme").must(0)
+    assert "tell/done: " in ended.out
+    assert "known only in a run" in ended.out
+
+
 def test_without_an_inventory_templates_are_compared_as_text(project: GitProject) -> None:
     project.edit("templates/notice/done.txt.j2", "all is done", "almost all is done")
     ended = diff(project).must(0)

@@ -241,3 +241,28 @@ def test_a_run_of_another_revision_is_not_listed(home: Folder) -> None:
     GitProject(home.root).commit()
     home.edit(BOOK, "title: The last}", "title: The very last}")
     assert home.quick("diff", "--output", "json").must(0).json["runbooks"][0]["open_runs"] == []
+
+
+def test_only_devices_whose_file_differs_are_told_also_through_what_it_includes(project: GitProject) -> None:
+    """A part that the phones of one vendor include: those of the other keep their files."""
+    own = project.root / "templates/provisioning"
+    (own / "yealink").mkdir(parents=True)
+    (own / "yealink/phone.cfg.j2").write_text("#!version:1.0.0.1\n{% include 'provisioning/yealink/line.cfg.j2' %}\n", "utf-8")
+    (own / "yealink/line.cfg.j2").write_text("account.1.label = {{ item.label }}\naccount.1.codec = 1\n", "utf-8")
+    project.edit("inventories/acme/phones.csv", "805ec0000002,yealink,T54W", "000413000002,snom,D785")
+    project.commit("two vendors")
+    project.edit("templates/provisioning/yealink/line.cfg.j2", "codec = 1", "codec = 2")
+    ended = diff(project, "HEAD", "-i", project.root / "inventories/acme").must(0)
+    assert "2 phones: the same 2 lines rendered from provisioning/yealink/phone.cfg.j2 differ" in ended.out
+    assert "+account.1.codec = 2" in ended.out
+    assert "000413000002" not in ended.out
+
+
+def test_a_device_that_cannot_be_rendered_is_told_and_the_others_are_shown(project: GitProject) -> None:
+    """Such as one of a model that nobody knows: it is named, with why."""
+    project.edit("inventories/acme/phones.csv", "805ec0000002,yealink,T54W", "805ec0000002,yealink,X99")
+    project.commit("a model nobody knows")
+    project.edit("inventories/acme/inventory.yml", "sip_server: sip.example.net", "sip_server: sip2.example.net")
+    ended = diff(project, "HEAD", "-i", project.root / "inventories/acme").must(0)
+    assert "2 phones: the same" in ended.out
+    assert "805ec0000002: 'X99' is not a model of yealink" in ended.out

@@ -11,7 +11,7 @@ from engine.language.action_args import ActionSpec
 from engine.language.template_files import deciding_files, files_of
 from engine.language.templates import DependsOnLaterError, Templates
 from engine.model.diagnostic import InvalidInput
-from engine.model.errors import SwitchoverError
+from engine.model.errors import ActionFailure, SwitchoverError
 from engine.model.inventory import Item
 from engine.model.review import Risk
 from engine.model.runbook import Block, Step
@@ -133,8 +133,8 @@ def _step(
         except DependsOnLaterError as later:
             notes[f"{step.address}: what it renders needs {later}, which is known only in a run."] = None
             continue
-        except (InvalidInput, SwitchoverError):
-            notes[f"{step.address}: some of what it renders cannot be told before a run."] = None
+        except (InvalidInput, SwitchoverError, ActionFailure) as error:
+            notes[f"{step.address}: what it renders cannot be told for some items, such as {key}: {_why(error)}."] = None
             continue
         for name in sorted({*texts[0], *texts[1]}):
             lines = _lines(texts[0].get(name, ""), texts[1].get(name, ""))
@@ -144,6 +144,12 @@ def _step(
     span = new.scene.runbook.document.source.value(step.path)
     for (name, changed), (lines, whose) in groups.items():
         yield Placed(_verdict(name, len(changed), lines, whose, now[0].fan_out.for_each or ""), step.address, span)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, InvalidInput):
+        return error.diagnostics[0].summary
+    return (error.why if isinstance(error, ActionFailure) else str(error)).rstrip(".")
 
 
 def _verdict(name: str, changed: int, lines: list[str], whose: list[str], items: str) -> Verdict:

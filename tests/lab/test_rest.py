@@ -245,7 +245,7 @@ def test_requests_are_counted_and_values_are_not_logged(client: Client) -> None:
         ("write", "PATCH /doors/doors/front"), ("read", "GET /doors/doors/front"),
     ]
     assert entries[0]["names"] == ["code"]
-    assert "4711" not in str(entries)
+    assert "4711-secret" not in str(entries)
 
 
 # ---------------------------------------------------------------- the store

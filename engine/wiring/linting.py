@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,21 +12,17 @@ from engine.actions.catalog import catalog
 from engine.language.inventory_reader import load_inventory
 from engine.language.runbook_reader import load_runbook
 from engine.language.templates import Templates
-from engine.language.yaml_reader import decode, read_bytes
 from engine.model.diagnostic import Diagnostic, InvalidInput
 from engine.model.errors import SwitchoverError
 from engine.model.inventory import Inventory
 from engine.model.plan import Effect
 from engine.model.runbook import Runbook
-from engine.model.source import Span
 from engine.model.values import dataclass
 from engine.planning.lint.rule import Edit, Found, Profile, Rule, Subject, Traits, held_to, of_profile
 from engine.planning.lint.rules import IDS, RULES, STALE
 from engine.ports import Action
 from engine.project import Project
 from engine.wiring.loading import check_runbook_files, existing
-
-_CONFLICT = re.compile(r"^(<{7}|>{7})( .*)?\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ def lint(
 def _linted(project: Project, path: Path, inventory: Inventory | None, rules: tuple[Rule, ...]) -> Linted:
     invalid = [found for found in check_runbook_files(project, path, inventory) if found.is_error]
     if invalid:
-        return Linted(path, (*_conflicts(project, path), *invalid), ())
+        return Linted(path, tuple(invalid), ())
     try:
         runbook = load_runbook(path, project.display(path))
     except InvalidInput as error:
@@ -86,20 +81,6 @@ def _files(project: Project) -> Iterable[str]:
     templates = Templates(project.templates, project.display)
     for path in filter(None, map(templates.find, templates.names())):
         yield path.read_text(encoding="utf-8", errors="replace")
-
-
-def _conflicts(project: Project, path: Path) -> list[Diagnostic]:
-    """What git left in the file says more than what YAML makes of it."""
-    try:
-        text = decode(read_bytes(path, project.display(path)), project.display(path))
-    except InvalidInput:
-        return []
-    found = _CONFLICT.search(text)
-    if found is None:
-        return []
-    span = Span(project.display(path), text.count("\n", 0, found.start()) + 1, 1)
-    detail = "The file holds a merge conflict that nobody has resolved. Keep one side, and remove the lines that git put in."
-    return [Diagnostic("Unresolved merge conflict", detail, span, found.group().rstrip("\r"))]
 
 
 # ---------------------------------------------------------------- put right

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-import cmarkgfm  # type: ignore[import-untyped]
-from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
+import cmarkgfm  # type: ignore[import-untyped]  # it says no types
+from cmarkgfm.cmark import Options  # type: ignore[import-untyped]  # it says no types
 
 OURS = {
     "a", "blockquote", "br", "code", "details", "em", "h2", "h3", "hr", "li", "p", "pre", "span", "strong", "summary", "table",
